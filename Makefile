@@ -1,0 +1,108 @@
+# Every target builds the environment it needs. `make help` lists the targets.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+GYM_PYTHON ?=
+# The documented release; `make facts` takes another one to compare with.
+DOCUMENTED := $(shell sed -n 's/^gym = \["nemo-gym==\(.*\)"\]/\1/p' pyproject.toml)
+GYM_VERSION ?= $(DOCUMENTED)
+GYM_MINIMUM_PYTHON := 3.13.14
+# pinned (constraints.txt), lowest or highest: which end of the declared ranges to install.
+VERSIONS ?= pinned
+PAGE ?=
+PORT ?= 8080
+
+BIN := .venv/bin
+UV := $(BIN)/uv
+PIN := $(if $(filter pinned,$(VERSIONS)),--constraint constraints.txt,$(if $(filter lowest,$(VERSIONS)),--resolution lowest-direct))
+SPHINX := $(BIN)/sphinx-build -c . -W -n --keep-going -q
+PYTEST := $(BIN)/python -m pytest
+PAGE_FILE = $(or $(wildcard docs/training/how-to/$(PAGE).md docs/training/reference/$(PAGE).md docs/training/$(PAGE).md),$(error There is no page named "$(PAGE)". Name one, for example PAGE=optimize-rollout-collection))
+
+.PHONY: help html livehtml check test test-page outputs facts faults linkcheck lock gym browser clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 20
+	@echo
+	@echo "  PYTHON=...      interpreter for the site, 3.11 or newer (default: python3)"
+	@echo "  GYM_PYTHON=...  interpreter for NeMo Gym $(DOCUMENTED), 3.13 (default: the newest 3.13 found)"
+	@echo "  VERSIONS=...    pinned (default), lowest or highest versions of the declared dependencies"
+
+html: .venv/docs  ## build the site into build/html
+	@$(SPHINX) docs build/html
+	@echo "The site is ready. Open build/html/index.html"
+
+livehtml: .venv/live  ## serve the site with live reload at http://127.0.0.1:8080, or PORT=...
+	@$(BIN)/sphinx-autobuild -c . -n --host 127.0.0.1 --port $(PORT) --watch conf.py --re-ignore '\.pyc$$|__pycache__' docs build/live
+
+check: html .venv/test  ## the fast part of `make test`: structure, links, strict build, scripts
+	@$(PYTEST) tests -m "not live and not gym"
+
+test: html .venv/test gym browser  ## run every page against the real package, and all other tests
+	@$(PYTEST) docs
+	@$(SPHINX) docs build/html
+	@$(PYTEST) tests
+
+test-page: .venv/test gym  ## run one page: make test-page PAGE=NAME
+	@$(PYTEST) $(PAGE_FILE)
+
+outputs: .venv/test gym  ## record again the outputs that pages show: all pages, or PAGE=NAME
+	@$(PYTEST) $(if $(PAGE),$(PAGE_FILE),docs) --update-outputs
+	@PYTHONPATH=tests $(BIN)/python tests/record.py
+	@git --no-pager diff --stat -- docs 2>/dev/null || true
+
+facts: gym  ## read options, flags and fields from the package into docs/_ext/facts.json; GYM_VERSION=0.6.0 prints what changed since
+ifeq ($(GYM_VERSION),$(DOCUMENTED))
+	@.venv-gym/bin/python docs/_ext/facts_extract.py docs/_ext/facts.json
+else
+	@mkdir -p build && python=$$(GYM_PYTHON='$(GYM_PYTHON)' UV=$(UV) tests/find_python.sh) || exit 1; \
+	$(UV) venv -q --clear --python "$$python" build/gym-$(GYM_VERSION) \
+	&& { $(UV) pip install -q --python build/gym-$(GYM_VERSION)/bin/python --python-version $(GYM_MINIMUM_PYTHON) nemo-gym==$(GYM_VERSION) \
+	     || { echo "nemo-gym $(GYM_VERSION) cannot be installed. Is it a release? For example: make facts GYM_VERSION=0.6.0" >&2; exit 1; }; } \
+	&& build/gym-$(GYM_VERSION)/bin/python docs/_ext/facts_extract.py build/facts-$(GYM_VERSION).json \
+	&& $(BIN)/python docs/_ext/facts_diff.py build/facts-$(GYM_VERSION).json docs/_ext/facts.json
+endif
+
+faults: .venv/test  ## plant faults in a copy, one by one, and see each caught: all, or FAULT=WORD
+	@$(BIN)/python tests/planted_faults.py $(FAULT)
+
+linkcheck: .venv/docs  ## ask the network about every external link
+	@$(BIN)/sphinx-build -c . -b linkcheck -q docs build/linkcheck
+
+lock: .venv/bootstrap  ## pin the newest versions within the declared ranges
+	@$(UV) pip compile -q --universal --upgrade --no-annotate --no-header --no-emit-index-url --no-emit-find-links --group docs --group live --group test -o constraints.txt pyproject.toml
+	@$(UV) pip compile -q --python-version $(GYM_MINIMUM_PYTHON) --upgrade --no-annotate --no-header --no-emit-index-url --no-emit-find-links --group gym -o constraints-gym.txt pyproject.toml
+
+clean:  ## remove everything that make built
+	@rm -rf .venv .venv-gym build .pytest_cache .ruff_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The environments. Each is built again when the declared or pinned dependencies change.
+
+.venv/bootstrap:
+	@command -v $(PYTHON) >/dev/null && $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Python 3.11 or newer is needed ($(PYTHON) is not). Install it, then name it: make PYTHON=/path/to/python3.13" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
+	  || { echo "Python's venv module is missing. On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/pip install --quiet --disable-pip-version-check uv --constraint constraints.txt
+	@touch $@
+
+.venv/docs .venv/live .venv/test: .venv/%: .venv/bootstrap pyproject.toml constraints.txt
+	@echo "Installing what \`make\` needs ($*) into .venv ..."
+	@$(UV) pip install -q --compile-bytecode --python $(BIN)/python $(PIN) --group docs $(if $(filter-out docs,$*),--group $*)
+	@touch $@
+
+gym: .venv-gym/ready  ## install the package under documentation into .venv-gym
+
+.venv-gym/ready: .venv/bootstrap pyproject.toml constraints-gym.txt
+	@python=$$(GYM_PYTHON='$(GYM_PYTHON)' UV=$(UV) tests/find_python.sh) || exit 1; \
+	echo "Installing NeMo Gym $(DOCUMENTED) into .venv-gym ($$python) ..."; \
+	rm -rf .venv-gym && $(UV) venv -q --python "$$python" .venv-gym \
+	&& $(UV) pip install -q --python .venv-gym/bin/python --python-version $(GYM_MINIMUM_PYTHON) --compile-bytecode \
+	   --group gym --constraint constraints-gym.txt
+	@touch $@
+
+browser: .venv/test  ## find a browser for the tests, or install one
+	@$(BIN)/python tests/browser.py

@@ -1,0 +1,59 @@
+"""Sphinx configuration: ``sphinx-build -c . docs build/html -W -n --keep-going``."""
+
+import sys
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).parent
+sys.path.insert(0, str(ROOT / "docs" / "_ext"))
+GROUPS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["dependency-groups"]
+
+project = "NeMo Gym Training"
+release = version = GROUPS["gym"][0].split("==")[1]  # the documented release of nemo-gym, named in one place
+html_title = project
+language = "en"
+
+extensions = [
+    "myst_parser",
+    "sphinx_design",
+    "sphinx_copybutton",
+    # our own, in docs/_ext
+    "front_matter",
+    "verified",
+    "boxes",
+    "page_files",
+    "plot",
+    "slim",
+]
+
+# What a page includes or offers for download is not a page.
+exclude_patterns = ["_*", "training/index/**", "training/*/*/**"]
+# Paths in this file start at the repository, because it is the configuration folder (-c .).
+templates_path = ["docs/_templates"]
+html_static_path = ["docs/_static"]
+
+myst_enable_extensions = ["attrs_block", "attrs_inline", "colon_fence", "deflist"]
+myst_heading_anchors = 3  # links such as [..](page.md#a-heading) work down to ###
+copybutton_exclude = ".linenos, .gp, .go"  # copy commands, not prompts or outputs
+linkcheck_ignore = [r"(?!https?:)"]  # tests follow the local links, in the built site
+
+html_theme = "pydata_sphinx_theme"
+html_css_files = ["site.css"]
+html_logo = html_favicon = "docs/_static/logo.svg"  # one file, one request
+html_sidebars = {"**": ["guides.html"]}
+html_show_sourcelink = html_copy_source = False
+html_use_index = False
+html_context = {"default_mode": "light"}  # without JavaScript; layout.html follows the system with it
+html_theme_options = {
+    "logo": {"text": project},
+    "navbar_start": ["navbar-logo", "release.html"],
+    "navbar_center": [],
+    "navbar_end": ["theme-switcher"],
+    "navbar_persistent": ["search-button-field"],
+    "secondary_sidebar_items": ["page-toc"],
+    "article_footer_items": ["verified.html"],
+    "primary_sidebar_end": [],
+    "footer_start": ["footer.html"],
+    "footer_end": [],
+    "back_to_top_button": False,
+}

@@ -1,0 +1,82 @@
+"""``{page-files}``: the files a page works with, as a list, one by one and as one zip at a stable address.
+
+They are the page's own folder plus the shared practice files. ``training/how-to/NAME.zip`` unpacks to a folder
+``NAME``; its files are also at ``training/how-to/NAME/FILE``.
+"""
+
+from __future__ import annotations
+
+import ast
+import shutil
+import zipfile
+from pathlib import Path
+
+from docutils import nodes
+from sphinx.util.docutils import SphinxDirective
+
+SHARED = "training/index"
+SHARED_FILES = ["practice_endpoint.py", "practice_tasks.jsonl", "practice_tool_tasks.jsonl"]
+
+
+def files_of(docs: Path, docname: str) -> dict[str, Path]:
+    """The files of a page by their name in its folder, its own ones first."""
+    folder = docs / docname
+    own = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
+    own = {name: path for name, path in own.items() if "__pycache__" not in name and not path.name.startswith(".")}
+    return own | {name: docs / SHARED / name for name in SHARED_FILES}
+
+
+def describe(path: Path) -> str:
+    """The first line of a script's docstring, the first comment of a configuration, the number of rows."""
+    if path.suffix not in (".py", ".jsonl", ".yaml", ".toml", ".sh"):
+        return ""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".py":
+        return (ast.get_docstring(ast.parse(text)) or "").partition("\n")[0]
+    if path.suffix == ".jsonl":
+        return f"{len(text.splitlines())} rows."
+    return next((line.lstrip("# ") for line in text.splitlines() if line.startswith("# ")), "")
+
+
+def size(path: Path) -> str:
+    count = path.stat().st_size
+    return f"{count} bytes" if count < 1000 else f"{count / 1000:.0f} kB"
+
+
+class PageFiles(SphinxDirective):
+    def run(self) -> list[nodes.Node]:
+        name = Path(self.env.docname).name
+        listing = nodes.bullet_list(classes=["page-files"])
+        for file, path in files_of(Path(self.env.srcdir), self.env.docname).items():
+            self.env.note_dependency(str(path))
+            link = nodes.reference("", "", nodes.literal("", file), refuri=f"{name}/{file}", internal=True)
+            weight = nodes.inline("", size(path), classes=["size"])
+            listing += nodes.list_item("", nodes.paragraph("", "", link, nodes.Text(f" {describe(path)} "), weight))
+        archive = nodes.reference("", f"{name}.zip", refuri=f"{name}.zip", internal=True, classes=["zip"])
+        self.env.metadata[self.env.docname]["page-files"] = True
+        return [
+            nodes.paragraph("", "", archive, nodes.Text(f" unpacks to the folder {name} with these files:")),
+            listing,
+        ]
+
+
+def write(app, exception) -> None:
+    """Write the same bytes on every run: fixed order, time and mode."""
+    if exception or app.builder.format != "html":
+        return
+    for docname in sorted(name for name, meta in app.env.metadata.items() if "page-files" in meta):
+        target = Path(app.outdir, docname)
+        with zipfile.ZipFile(f"{target}.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, path in files_of(Path(app.srcdir), docname).items():
+                entry = zipfile.ZipInfo(f"{target.name}/{name}")
+                entry.external_attr, entry.compress_type = 0o644 << 16, zipfile.ZIP_DEFLATED
+                archive.writestr(entry, path.read_bytes())
+                copy = target / name
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(path, copy)
+
+
+def setup(app) -> dict:
+    app.add_directive("page-files", PageFiles)
+    app.connect("build-finished", write)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

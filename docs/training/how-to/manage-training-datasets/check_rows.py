@@ -1,0 +1,158 @@
+"""Name every row that NeMo Gym cannot use: file, line, reason.
+
+    python check_rows.py [--resources-server NAME] FILE...
+
+Each row is built into the package's own request class. With a resources server, its task fields are held against
+that server's schema as well. Run it with the Python that has nemo-gym installed.
+
+Exit code: 0 all rows are good, 1 some are not, 2 bad usage, a missing or an empty file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections import Counter
+from pathlib import Path
+
+try:
+    from nemo_gym.episode_types import is_materialized_task_row
+    from nemo_gym.openai_utils import NeMoGymResponseCreateParamsNonStreaming, NeMoGymResponseMcpListTools
+    from nemo_gym.task_data import TaskDataValidator, find_server_dir, load_task_data_schema, normalize_task_fields
+    from pydantic import ValidationError
+except ImportError as error:
+    if {"-h", "--help"} & set(sys.argv):
+        print(__doc__)
+        sys.exit(0)
+    sys.exit(print(f"{error}. Run this with the Python that has nemo-gym installed", file=sys.stderr) or 2)
+
+PARAMS = "responses_create_params"
+
+
+def reasons(error: ValidationError, prefix: str = "") -> list[str]:
+    """A pydantic error as 'path: message' lines, without the union members that were never meant."""
+    found, unions = [], {}
+    for item in error.errors(include_url=False):
+        # A member of a union stands in the location under the name of its class or type.
+        names = [i for i, part in enumerate(item["loc"]) if isinstance(part, str) and ("[" in part or part[:1].isupper())]
+        member = item["loc"][: names[-1] + 1] if names else ()
+        kind = item["type"] == "literal_error" and item["loc"] == (*member, "type")
+        path = [prefix, *(str(part) for i, part in enumerate(item["loc"]) if i not in names and part != "str")]
+        found.append((member, kind, ".".join(filter(None, path)), item))
+        unions.setdefault(member[:-1], {}).setdefault(member, []).append(kind)
+    lines = {}
+    for member, kind, path, item in found:
+        members = unions[member[:-1]]
+        meant = [name for name, kinds in members.items() if not any(kinds)]
+        if member and (member not in meant if meant else not kind):
+            continue
+        if item["type"] in ("string_type", "list_type") and any(other.startswith(path + ".") for _, _, other, _ in found):
+            continue
+        lines[f"{path}: {item['msg']}" if path else item["msg"]] = None
+    return list(lines)
+
+
+def check_params(params) -> list[str]:
+    """What is wrong with ``responses_create_params``."""
+    try:
+        parsed = NeMoGymResponseCreateParamsNonStreaming.model_validate(params)
+    except ValidationError as error:
+        return reasons(error, PARAMS)
+    if not parsed.input:
+        return [f"{PARAMS}.input: is empty, the model gets no prompt"]
+    if isinstance(parsed.input, str):
+        return []
+    # An item without a type that fits nothing else passes as this class.
+    problems = [
+        f"{PARAMS}.input.{i}: neither a message (user, assistant, system or developer, with content) nor an item with a type"
+        for i, (given, item) in enumerate(zip(params["input"], parsed.input))
+        if isinstance(item, NeMoGymResponseMcpListTools) and not (isinstance(given, dict) and given.get("type"))
+    ]
+    last = params["input"][-1]
+    if not problems and isinstance(last, dict) and last.get("role") == "assistant":
+        problems.append(f"{PARAMS}.input: ends with an assistant message, which gives the answer away")
+    return problems
+
+
+def check_task(row: dict, schema, unread: Counter) -> list[str]:
+    """What is wrong with the task fields, by the server's own schema. Counts the fields that it does not read."""
+    validator = TaskDataValidator("", schema, "")
+    validator.validate_row(0, row)
+    report = validator.report
+    unread.update(report.unknown_keys)
+    problems = [f"{key}: belongs into verifier_metadata, the server does not see it here" for key in report.misplaced_keys]
+    problems += [f"{key}: has two different values, one of them in verifier_metadata" for key in report.conflicting_keys]
+    if report.error_rows:
+        try:
+            schema.validate_python(normalize_task_fields(row)[0])
+        except ValidationError as error:
+            problems += reasons(error)
+    return problems
+
+
+def no_constant(name: str):
+    raise ValueError(f"{name} is not JSON")
+
+
+def check_line(line: bytes, schema, unread: Counter) -> list[str]:
+    if not line.strip():
+        return ["blank line"]
+    try:
+        row = json.loads(line.decode("utf-8"), parse_constant=no_constant)
+    except ValueError as error:
+        return [f"not JSON: {error}"]
+    if not isinstance(row, dict):
+        return ["not a JSON object"]
+    if is_materialized_task_row(row):
+        row = row["task_input"]
+        if not isinstance(row, dict):
+            return ["task_input: not a JSON object"]
+    problems = check_params(row[PARAMS]) if PARAMS in row else [f"{PARAMS}: Field required"]
+    return problems + (check_task(row, schema, unread) if schema else [])
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("files", type=Path, nargs="+", metavar="FILE")
+    parser.add_argument("--resources-server", metavar="NAME", help="also check the task fields against this server's schema")
+    parser.add_argument("--max-shown", type=int, default=20, metavar="N", help="bad rows to print for each file (default: %(default)s)")
+    args = parser.parse_args()
+
+    schema = None
+    if args.resources_server:
+        server = find_server_dir(args.resources_server)
+        schema = load_task_data_schema(server) if server else None
+        if schema is None:
+            # `gym dataset collate` leaves such a folder where it runs, and it hides the installed one.
+            where = f"{server} has no task_data.py. If that is a folder that collate left, delete it" if server else "gym list resources-servers shows the names"
+            print(f"No schema for the resources server {args.resources_server}: {where}", file=sys.stderr)
+            return 2
+
+    worst = 0
+    for path in args.files:
+        number = bad = 0
+        unread: Counter = Counter()
+        try:
+            with open(path, "rb") as lines:
+                for number, line in enumerate(lines, 1):
+                    problems = check_line(line, schema, unread)
+                    bad += bool(problems)
+                    if bad <= args.max_shown:
+                        for problem in problems:
+                            print(f"{path}:{number}: {problem}")
+        except OSError as error:
+            print(f"{path}: {error.strerror or error}", file=sys.stderr)
+            return 2
+        if not number:
+            print(f"{path}: no rows", file=sys.stderr)
+            return 2
+        for field, count in sorted(unread.items()):
+            print(f"{path}: {count} rows have a field that {args.resources_server} does not read: {field}")
+        print(f"{path}: {number} rows, {bad} bad")
+        worst = max(worst, int(bad > 0))
+    return worst
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,44 @@
+"""Fixtures that several test modules share."""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from browser import FLAGS, installed
+from gym_environment import gym_environment
+from site_map import HTML
+
+
+@pytest.fixture(scope="session")
+def gym_python() -> Path:
+    """The interpreter that has the package under documentation."""
+    return gym_environment().python
+
+
+@pytest.fixture(scope="session")
+def address() -> Iterator[str]:
+    """The built site, served from a sub-path's worth of nothing: any free port of this machine."""
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(HTML)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=installed(), args=FLAGS)
+        yield browser
+        browser.close()

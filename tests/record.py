@@ -1,0 +1,49 @@
+"""What the page runs proved, kept in `build/verification.json` (shape: see README) and shown on each page."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import json
+import subprocess
+import tomllib
+
+from pages import DOCS, ROOT, Page
+
+FILE = ROOT / "build" / "verification.json"
+# What a build shows that has no run of its own behind it, as in a fresh clone.
+COMMITTED = DOCS / "verification.json"
+
+
+def release() -> str:
+    """The documented release, from the one place that names it."""
+    groups = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["dependency-groups"]
+    return groups["gym"][0].split("==")[1]
+
+
+def keep(page: Page) -> None:
+    """Put one page's blocks into the record; a page that failed, or did not run to its end, leaves it."""
+    data = json.loads(FILE.read_text(encoding="utf-8")) if FILE.exists() else {}
+    pages = {name: entry for name, entry in data.get("pages", {}).items() if (DOCS / f"{name}.md").exists()}
+    name = page.path.relative_to(DOCS).with_suffix("").as_posix()
+    pages.pop(name, None)
+    if page.complete:
+        pages[name] = {"source_sha256": hashlib.sha256(page.path.read_bytes()).hexdigest(), "blocks": page.records}
+    python = subprocess.run([page.gym.python, "-c", "import platform; print(platform.python_version())"],
+                            capture_output=True, text=True, check=True).stdout.strip()
+    FILE.parent.mkdir(exist_ok=True)
+    FILE.write_text(json.dumps({
+        "release": release(), "date": datetime.date.today().isoformat(), "python": python, "pages": dict(sorted(pages.items())),
+    }, indent=1) + "\n", encoding="utf-8")
+
+
+def commit() -> None:
+    """Copy the record beside the pages, unless only its date is new."""
+    new = json.loads(FILE.read_text(encoding="utf-8"))
+    old = json.loads(COMMITTED.read_text(encoding="utf-8")) if COMMITTED.exists() else {}
+    if {**new, "date": ""} != {**old, "date": ""}:
+        COMMITTED.write_text(FILE.read_text(encoding="utf-8"), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    commit()

@@ -1,0 +1,86 @@
+"""What only a browser can tell: accessibility, width, requests, copying, tabs that stay."""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from site_map import GUIDES, PAGES, SourcePage
+
+pytestmark = pytest.mark.live
+
+every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+
+
+@pytest.fixture
+def open_page(browser, address):
+    """Open a page of the site in a fresh profile; console errors and foreign requests end up in `.trouble`."""
+    contexts = []
+
+    def open_page(name: str, width: int = 1440, scheme: str = "light"):
+        context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+        context.grant_permissions(["clipboard-read", "clipboard-write"])
+        contexts.append(context)
+        tab = context.new_page()
+        tab.trouble = []
+        tab.on("console", lambda message: message.type == "error" and tab.trouble.append(message.text))
+        tab.on("request", lambda request: urlsplit(request.url).hostname not in ("127.0.0.1", None) and tab.trouble.append(request.url))
+        tab.goto(f"{address}/{name}.html")
+        return tab
+
+    yield open_page
+    for context in contexts:
+        context.close()
+
+
+@every_page
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1440, 390])
+def test_no_accessibility_violation(page: SourcePage, scheme: str, width: int, open_page) -> None:
+    tab = open_page(page.name, width, scheme)
+    assert tab.evaluate("document.fonts.size >= 0 && document.body.getBoundingClientRect().height > 100")
+    result = Axe().run(tab)
+    found = [(v["id"], [node["html"][:120] for node in v["nodes"]][:3]) for v in result.response["violations"]]
+    assert found == []
+    assert tab.trouble == []
+
+
+@every_page
+def test_no_sideways_scrolling_on_a_small_phone(page: SourcePage, open_page) -> None:
+    tab = open_page(page.name, 320)
+    assert tab.evaluate("document.documentElement.scrollWidth") <= 320
+
+
+def test_copy_takes_commands_without_prompts_and_outputs(open_page) -> None:
+    tab = open_page(GUIDES[0].name)
+    block = tab.locator(".highlight-console:has(.go)").first
+    block.locator("button.copybtn").click()
+    tab.wait_for_timeout(200)
+    copied = tab.evaluate("navigator.clipboard.readText()")
+    shown = block.locator("pre").inner_text()
+    commands = [line.removeprefix("$ ") for line in shown.splitlines() if line.startswith("$ ")]
+    assert copied.splitlines()[0] == commands[0]
+    assert not re.search(r"^\$ ", copied, re.M)
+    assert len(copied) < len(shown)
+
+
+def test_the_choice_of_endpoint_stays_over_pages(open_page) -> None:
+    tab = open_page(GUIDES[0].name)
+    tab.get_by_text("Your vLLM", exact=True).first.click()
+    tab.goto(tab.url.replace(GUIDES[0].path.stem, GUIDES[1].path.stem))
+    assert tab.locator(".sd-tab-set label", has_text="Your vLLM").first.evaluate("label => label.previousElementSibling.checked")
+
+
+@pytest.mark.parametrize("page", GUIDES, ids=lambda page: page.name)
+def test_the_zip_can_be_downloaded(page: SourcePage, open_page, tmp_path: Path) -> None:
+    tab = open_page(page.name)
+    with tab.expect_download() as download:
+        tab.locator(f'a[href$="{page.path.stem}.zip"]').first.click()
+    target = tmp_path / "page.zip"
+    download.value.save_as(target)
+    names = zipfile.ZipFile(target).namelist()
+    assert f"{page.path.stem}/practice_endpoint.py" in names

@@ -1,0 +1,91 @@
+"""The built site: every link and anchor resolves, nothing is asked of another host, every copyable block is verified."""
+
+from __future__ import annotations
+
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urldefrag, urlsplit
+
+import pytest
+from pages import SILENT, blocks_of, path_from
+from site_map import HTML, PAGES, SourcePage
+
+VOID_OF_CONTENT = {"genindex.html", "search.html"}
+RESOURCES = {("script", "src"), ("img", "src"), ("link", "href"), ("source", "src"), ("iframe", "src"), ("object", "data")}
+
+
+class Parsed(HTMLParser):
+    """Links, resources, ids, pictures and highlighted blocks of one page."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.links: list[str] = []
+        self.resources: list[str] = []
+        self.ids: list[str] = []
+        self.pictures_without_text: list[str] = []
+        self.highlighted = self.titles = 0
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        values = dict(attributes)
+        if values.get("id"):
+            self.ids.append(values["id"])
+        if tag == "a" and values.get("href"):
+            self.links.append(values["href"])
+        self.resources += [values[key] for name, key in RESOURCES if name == tag and values.get(key)]
+        if (tag == "img" and values.get("alt") is None) or (values.get("role") == "img" and not values.get("aria-label")):
+            self.pictures_without_text.append(str(values))
+        self.highlighted += "highlight" in (values.get("class") or "").split()
+        self.titles += tag == "h1"
+
+
+BUILT = {path.relative_to(HTML).as_posix(): Parsed(path) for path in sorted(HTML.rglob("*.html"))} if HTML.exists() else {}
+every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+every_file = pytest.mark.parametrize("name", BUILT)
+
+
+def test_the_site_is_built() -> None:
+    assert set(BUILT) >= {f"{page.name}.html" for page in PAGES}, "run `make html` first"
+
+
+@every_file
+def test_links_and_anchors_resolve(name: str) -> None:
+    broken = []
+    for link in BUILT[name].links:
+        if urlsplit(link).scheme or link.startswith("//"):
+            continue
+        address, anchor = urldefrag(link)
+        address = unquote(address.split("?")[0])
+        target = (HTML / name).parent / address if address else HTML / name
+        inside = target.resolve().is_relative_to(HTML.resolve())
+        if not inside or not target.is_file():
+            broken.append(link)
+        elif anchor and target.suffix == ".html" and unquote(anchor) not in BUILT[target.resolve().relative_to(HTML.resolve()).as_posix()].ids:
+            broken.append(link)
+    assert broken == []
+
+
+@every_file
+def test_nothing_comes_from_another_host(name: str) -> None:
+    assert [r for r in BUILT[name].resources if urlsplit(r).scheme in ("http", "https") or r.startswith("//")] == []
+
+
+@every_file
+def test_ids_are_unique_and_pictures_have_a_text(name: str) -> None:
+    ids = BUILT[name].ids
+    assert sorted({i for i in ids if ids.count(i) > 1}) == []
+    assert BUILT[name].pictures_without_text == []
+    assert BUILT[name].titles == 1 or name in VOID_OF_CONTENT
+
+
+@every_page
+def test_every_copyable_block_is_a_verified_one(page: SourcePage) -> None:
+    """A block can reach the page by other ways than a fence (an indented block, a directive); the test run sees fences."""
+    count = 0
+    for _, block in blocks_of(page.text, page.path):
+        if block.kind == "{include}":
+            path = path_from(block)
+            count += sum(1 for _ in blocks_of(path.read_text(encoding="utf-8"), path))
+        elif block.kind.strip("{}") not in SILENT:
+            count += 1
+    assert BUILT[f"{page.name}.html"].highlighted == count

@@ -1,0 +1,112 @@
+"""Each page answers the four questions (job, examples, success criteria, troubleshooting) in the size of its type."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from front_matter import RULES
+from pages import NOT_RUN, blocks_of
+from site_map import GUIDES, PAGES, SourcePage
+
+SECTIONS = ["Before you start", "Production examples", "Success criteria", "Troubleshooting", "Next steps"]
+FILLER = re.compile(r"\b(simply|just|easily|obviously|note that|robust|in this section|please)\b|!(?=\s|$)", re.I)
+KEY_ON_COMMAND_LINE = re.compile(r"--model-api-key|api_key=(?!none\b)|\btoken=")
+
+every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+every_guide = pytest.mark.parametrize("page", GUIDES, ids=lambda page: page.name)
+
+
+@every_page
+def test_front_matter_is_complete(page: SourcePage) -> None:
+    wanted = {"description": RULES["description"]} if page.type == "index" else RULES
+    assert [key for key, (_, holds) in wanted.items() if not holds(page.front_matter.get(key))] == []
+
+
+@every_page
+def test_one_title_and_no_skipped_level(page: SourcePage) -> None:
+    levels = [level for level, _ in page.headings]
+    assert levels.count(1) == 1 and levels[0] == 1
+    assert all(after <= before + 1 for before, after in zip(levels, levels[1:]))
+    assert max(levels) <= 4
+
+
+@every_guide
+def test_slug_is_the_title(page: SourcePage) -> None:
+    assert page.headings[0][1].lower().replace(" ", "-") == page.path.stem
+
+
+@every_guide
+def test_job_and_outcome_come_first(page: SourcePage) -> None:
+    opening = page.text[:page.text.index("\n## ")]
+    assert 0 < opening.find(":::{job}") < opening.find(":::{outcome}")
+    job = re.search(r":::\{job\}\n(.*?):::", opening, re.S)[1]
+    assert re.search(r"\bWhen\b.*\bI want\b.*\bso (that )?I can\b", job, re.S), "a job story: When ..., I want ..., so I can ..."
+
+
+@every_guide
+def test_sections_are_there_and_in_order(page: SourcePage) -> None:
+    have = [title for level, title in page.headings if level == 2]
+    wanted = [next((title for title in have if title.startswith(name.split()[0])), name) for name in SECTIONS]
+    assert [title for title in have if title in wanted] == wanted
+    assert have[0] == wanted[0] and have[-1] == wanted[-1]
+
+
+@every_guide
+def test_a_guide_has_examples_that_run(page: SourcePage) -> None:
+    blocks = [block for _, block in blocks_of(page.text, page.path)]
+    commands = [block for block in blocks if block.kind == "console" and not block.caption.startswith(NOT_RUN)]
+    assert len(commands) >= 5
+    assert any(block.kind == "console" for _, block in blocks_of(production(page), page.path))
+
+
+def production(page: SourcePage) -> str:
+    title = next(title for level, title in page.headings if level == 2 and title.startswith("Production"))
+    return page.section(title)
+
+
+@every_guide
+def test_success_criteria_can_be_checked(page: SourcePage) -> None:
+    section = page.section("Success criteria")
+    assert len(re.findall(r"^(?:- |\d+\. |\| )", section, re.M)) >= 3
+    assert any(block.kind == "console" for _, block in blocks_of(section, page.path)), "at least one command that checks"
+
+
+@every_guide
+def test_troubleshooting_names_exact_messages(page: SourcePage) -> None:
+    section = page.section("Troubleshooting")
+    entries = re.split(r"^### ", section, flags=re.M)[1:]
+    assert len(entries) >= 3
+    for entry in entries:
+        assert len(entry.splitlines()[0]) >= 8
+        assert all(word in entry.lower() for word in ("cause", "fix")), entry.splitlines()[0]
+
+
+@every_guide
+def test_next_steps_are_few(page: SourcePage) -> None:
+    links = re.findall(r"\]\(", page.section("Next steps"))
+    assert 1 <= len(links) <= 5
+
+
+@every_page
+def test_prose_has_no_filler(page: SourcePage) -> None:
+    prose = re.sub(r"(`+).*?\1|\]\([^)]*\)|!\[", "", page.prose, flags=re.S)
+    assert [match[0] for match in FILLER.finditer(prose)] == []
+
+
+@every_page
+def test_every_file_of_the_page_is_offered_or_shown(page: SourcePage) -> None:
+    if page.folder.name == page.path.stem and page.folder.is_dir() and page.folder.parent.name != "docs" and page.type != "index":
+        files = [path for path in page.folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+        assert [path.name for path in files if path.name not in page.text] == []
+
+
+@every_page
+def test_no_key_on_a_command_line(page: SourcePage) -> None:
+    commands = [c for _, b in blocks_of(page.text, page.path) if b.kind == "console" for c, _ in b.commands()]
+    assert [command for command in commands if KEY_ON_COMMAND_LINE.search(command)] == []
+
+
+@every_page
+def test_paths_of_no_one_machine(page: SourcePage) -> None:
+    assert re.findall(r"/(?:root|work|tmp/pytest)[/-]|[.]pyenv", page.text) == []
