@@ -97,6 +97,9 @@ def live_reload_works_and_does_not_loop(clone: Path) -> None:
         assert server.wait_until(lambda seen: "Serving on" in seen, 120), server.seen()
         page = next((clone / "docs" / "training" / "how-to").glob("*.md"))
         example = next(path for path in page.with_suffix("").iterdir() if path.suffix == ".py")
+        # sphinx-autobuild says "Serving on" before its watcher stands: touch a page until the first rebuild is seen.
+        assert server.wait_until(lambda _: page.touch() or builds() > 1, 60), server.seen()
+        time.sleep(4)
         for changed in (page, example, clone / "conf.py"):
             count = builds()
             with changed.open("a") as file:
