@@ -23,6 +23,7 @@ extensions = [
     "boxes",
     "page_files",
     "plot",
+    "facts",
     "slim",
 ]
 
