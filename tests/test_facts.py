@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import facts_diff
 import pytest
 from pages import ROOT
+from site_map import GUIDES, SourcePage
 from sphinx.util.inventory import InventoryFile
 
 EXTENSIONS = ROOT / "docs" / "_ext"
@@ -312,3 +314,17 @@ def test_the_same_words_can_stand_for_several_settings(tmp_path: Path) -> None:
         "int or null",
     ):
         assert text in html
+
+
+# --- guides -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("page", GUIDES, ids=lambda page: page.name)
+def test_a_guide_that_names_an_option_links_to_it(page: SourcePage) -> None:
+    """The first mention at least; a key that is also a word of its own (`limit`) or a server type is left to the author."""
+    data = json.loads(COMMITTED.read_text(encoding="utf-8"))
+    keys = {entry["key"] for entry in data["settings"].values() if "_" in entry["key"] and not entry["key"].endswith("_model")}
+    linked = {target.rpartition(".")[2] for target in re.findall(r"\{gym:setting\}`(?:[^`<]*<)?([^`>]+)>?`", page.prose)}
+    prose = re.sub(r"^#.*$", "", page.prose, flags=re.M)
+    named = {re.sub(r"^\++", "", word).partition("=")[0] for word in re.findall(r"(?<![}`])`([^`\s]+)`", prose)}
+    assert sorted((named & keys) - linked) == []
