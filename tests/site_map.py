@@ -34,7 +34,13 @@ class SourcePage:
 
     @cached_property
     def text(self) -> str:
-        return self.path.read_text(encoding="utf-8")
+        """The page, with what it includes from its own folder."""
+
+        def included(fence: re.Match) -> str:
+            return (self.path.parent / fence[1]).read_text(encoding="utf-8")
+
+        own = rf"^```\{{include\}} ({re.escape(self.folder.name)}/\S+)\n```$"
+        return re.sub(own, included, self.path.read_text(encoding="utf-8"), flags=re.M)
 
     @cached_property
     def front_matter(self) -> dict:

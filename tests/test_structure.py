@@ -14,6 +14,7 @@ FILLER = re.compile(r"\b(simply|just|easily|obviously|note that|robust|in this s
 KEY_ON_COMMAND_LINE = re.compile(r"--model-api-key|api_key=(?!none\b)|\btoken=")
 
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+every_reference = pytest.mark.parametrize("page", [page for page in PAGES if page.type == "reference"], ids=lambda page: page.name)
 every_guide = pytest.mark.parametrize("page", GUIDES, ids=lambda page: page.name)
 
 
@@ -88,6 +89,16 @@ def test_next_steps_are_few(page: SourcePage) -> None:
     assert 1 <= len(links) <= 5
 
 
+@every_reference
+def test_a_reference_page_answers_the_four_questions(page: SourcePage) -> None:
+    """In its own size: the job in one sentence, whole examples, the command that checks, the messages that concern it."""
+    assert ":::{job}" in page.text[:page.text.index("\n## ")]
+    titles = [title for level, title in page.headings if level == 2]
+    assert [word for word in ("Overview", "Example", "Validation", "Messages", "Next steps") if not any(word in title for title in titles)] == []
+    assert any(block.kind == "console" for _, block in blocks_of(page.section("Validation"), page.path))
+    assert len(re.findall(r"^\| `", page.section("Messages"), re.M)) >= 3
+
+
 @every_page
 def test_prose_has_no_filler(page: SourcePage) -> None:
     prose = re.sub(r"(`+).*?\1|\]\([^)]*\)|!\[", "", page.prose, flags=re.S)
@@ -98,7 +109,8 @@ def test_prose_has_no_filler(page: SourcePage) -> None:
 def test_every_file_of_the_page_is_offered_or_shown(page: SourcePage) -> None:
     if page.folder.name == page.path.stem and page.folder.is_dir() and page.folder.parent.name != "docs" and page.type != "index":
         files = [path for path in page.folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
-        assert [path.name for path in files if path.name not in page.text] == []
+        text = page.path.read_text(encoding="utf-8") + page.text
+        assert [path.name for path in files if path.name not in text] == []
 
 
 @every_page

@@ -294,6 +294,19 @@ class Covers(SphinxDirective):
         return []
 
 
+class FilterBox(SphinxDirective):
+    """``{gym:filter}``: a box that narrows the page's entries as the reader types. Without scripts there is no box."""
+
+    def run(self) -> list[nodes.Node]:
+        box = (
+            '<search class="gym-filter" hidden><label for="gym-filter">Filter</label>'
+            '<input id="gym-filter" type="search" placeholder="a key, a flag, a word" autocomplete="off" spellcheck="false" '
+            'aria-describedby="gym-filter-found" /><span id="gym-filter-found" role="status"></span></search>'
+        )
+        self.env.metadata[self.env.docname]["gym-filter"] = True
+        return [nodes.raw("", box, format="html")]
+
+
 # --- how facts read ---------------------------------------------------------------------------------------------------
 
 Inline = list[nodes.Node]
@@ -400,6 +413,20 @@ class Render(SphinxPostTransform):
             self.given = node["given"]
             render = getattr(self, node["how"])
             node.replace_self([part for name in node["what"] for part in render(name, node["what"])])
+        for section in self.document.findall(nodes.section):
+            self.list_entries(section)
+
+    def list_entries(self, section: nodes.section) -> None:
+        """What a section describes, as links below its introduction."""
+        entries = [node for node in section.children if isinstance(node, addnodes.desc) and node["domain"] == "gym"]
+        listed = any("gym-fields" in node.get("classes", []) for node in section.children if isinstance(node, nodes.container))
+        if len(entries) > 3 and not listed:
+            names = [signature for entry in entries for signature in entry.findall(addnodes.desc_signature)]
+            links = separated(
+                nodes.reference("", "", nodes.literal("", name.next_node(addnodes.desc_name).astext()), internal=True, refid=name["ids"][0])
+                for name in names
+            )
+            section.insert(section.index(entries[0]), nodes.paragraph("", "", *links, classes=["gym-keys"]))
 
     def link(self, kind: str, target: str, content: nodes.Element) -> nodes.Element:
         """A link to an entry if somebody describes it."""
@@ -414,8 +441,8 @@ class Render(SphinxPostTransform):
         for flag in entry.get("flags", []):
             sets = "" if flag["key"] == entry["key"] else f" (sets {flag['key']})"
             flags.setdefault(", ".join(flag["names"]) + sets, []).append(f"gym {flag['command']}")
-        module = field["module"] if cls.startswith("keys:") else cls.removeprefix("built:").replace(":", ".")
-        blocks = [self.facts.home[block] for block in field.get("blocks", []) if block in self.facts.home]
+        module = (field["module"] if cls.startswith("keys:") else cls.removeprefix("built:").replace(":", ".")).removeprefix("nemo_gym.")
+        blocks = dict.fromkeys(self.facts.home[block] for block in field.get("blocks", []) if block in self.facts.home)
         return line([
             ("In", code(entry["group"]) if len(names) > 1 else []),
             ("Type", code(self.given["type"]) if "type" in self.given else type_of(field)),
@@ -486,9 +513,10 @@ class Render(SphinxPostTransform):
         return line([("Looks at", words["subject"]), ("Once per", words["scope"]), ("Needs", words["reads"])])
 
     def fields(self, name: str, names: tuple[str, ...]) -> list[nodes.Node]:
-        """The keys of a group as one table; those of a server or a class as one table for each class."""
+        """Links to the keys that have an entry, and a table of the others: one of a group, one per class of a server."""
         data, facts = self.facts.data, self.facts
         about = facts.groups.get(name) or data["components"].get(name) or {"classes": [name]}
+        described: dict[str, tuple[str, str]] = {}
         tables: dict[str, dict[str, list[Inline]]] = {}
         taken: list[str] = []
         for cls in about["classes"]:
@@ -497,14 +525,19 @@ class Render(SphinxPostTransform):
                 key = field["name"]
                 if key not in rows and re.search(self.given.get("only", ""), key):
                     entry = facts.entry_of(cls, key)
-                    word = self.link(*entry, nodes.literal("", key)) if entry else nodes.literal("", key)
-                    rows[key] = [[word], type_of(field), default_of(field), accepts(field)]
+                    if entry and self.env.domains["gym"].find(*entry):
+                        described[key] = entry
+                    else:
+                        rows[key] = [code(key), type_of(field), default_of(field), accepts(field)]
             taken += [facts.home[base] for base in data["classes"][cls]["bases"] if facts.home.get(base, name) != name]
         found: list[nodes.Node] = []
-        for cls, rows in tables.items():
-            if rows:
-                found += [nodes.paragraph("", "", *code(cls.rpartition(":")[2]))] if len(tables) > 1 else []
-                found += [table(["Key", "Type", "Default", "Accepts"], rows.values())]
+        filled = {cls: rows for cls, rows in tables.items() if rows}
+        for cls, rows in filled.items():
+            found += [nodes.paragraph("", "", *code(cls.rpartition(":")[2]))] if len(filled) > 1 else []
+            found += [table(["Key", "Type", "Default", "Accepts"], rows.values())]
+        if described:
+            links = separated(self.link(*entry, nodes.literal("", key)) for key, entry in described.items())
+            found.append(nodes.paragraph("", "", *([nodes.Text("Also: ")] if found else []), *links, classes=["gym-keys"]))
         if taken and "only" not in self.given:
             text = "Takes the keys of these, too: " if found else "Has no keys of its own, but takes those of "
             links = separated(self.link("group", group, nodes.literal("", group)) for group in dict.fromkeys(taken))
@@ -535,7 +568,7 @@ class GymDomain(Domain):
     object_types = {kind: ObjType(word, kind) for kind, word in (KINDS | {"group": "group of settings"}).items()}
     directives = dict.fromkeys(KINDS, Entry) | {
         "setting": Setting, "field": Setting, "command": Command, "flag": Flag, "variable": Variable,
-        "fields": Generated, "table": Generated, "covers": Covers,
+        "fields": Generated, "table": Generated, "covers": Covers, "filter": FilterBox,
     }  # fmt: skip
     roles = {kind: Role(warn_dangling=True) for kind in object_types}
     # "described" has the places of each (kind, name), "covers" what pages answer for.
@@ -617,7 +650,13 @@ class GymDomain(Domain):
             yield name, shown_name, kind, places[0].docname, places[0].anchor, 1
 
 
+def add_filter(app, pagename, templatename, context, doctree) -> None:
+    if "gym-filter" in app.env.metadata.get(pagename, {}):
+        app.add_js_file("filter.js", loading_method="defer")
+
+
 def setup(app) -> dict:
+    app.connect("html-page-context", add_filter)
     app.add_config_value("gym_facts", str(Path(__file__).with_name("facts.json")), "env", str)
     app.add_node(Rendered)
     app.add_post_transform(Render)
