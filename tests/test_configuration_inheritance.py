@@ -62,7 +62,7 @@ def test_message(message: str, configuration: str, overrides: list[str], gym_pyt
 
 
 def test_the_table_has_these_messages_and_no_other() -> None:
-    table = FRAGMENT.read_text(encoding="utf-8").partition("### Messages")[2]
+    table = FRAGMENT.read_text(encoding="utf-8").partition("## Messages")[2]
     assert re.findall(r"^\| `(.+?)` \|", table, re.M) == [message for message, _, _ in CASES]
 
 
