@@ -142,7 +142,8 @@ def keep(folder: Path, out: Path) -> None:
         "reward_components.json": rows(folder / "components" / done)[0],
         "judged.json": rows(folder / "judged" / done)[0],
         "token_ids.json": rows(folder / "token_ids" / done)[0],
-        "token_ids_broken.json": rows(folder / "token_ids" / done)[1],
+        "token_ids_several_calls.json": rows(folder / "token_ids_weather" / done)[0],
+        "token_ids_broken.json": rows(folder / "token_ids_weather" / done)[1],
         "masked.json": rows(folder / "masked" / done)[0],
         "observed.json": rows(folder / "observed" / done)[0],
         "episode.json": rows(folder / "episode" / done)[0],
@@ -180,7 +181,8 @@ def record(folder: Path) -> None:
             collect(folder, "components", "components", "-a", "example_tool_call_multireward_simple_agent", *zero)
             collect(folder, "judged", "judged", "-a", "equivalence_llm_judge_simple_agent", *zero)
             collect(folder, "unjudged", "judged", "-a", "judged_by_none_agent", *zero, may_fail=True)
-            collect(folder, "token_ids", "weather", "-a", "token_ids_agent")
+            collect(folder, "token_ids", "plain", "-a", "token_ids_agent", *zero)
+            collect(folder, "token_ids_weather", "weather", "-a", "token_ids_agent")
             collect(folder, "too_long", "too_long", "-a", "token_ids_agent", *zero)
             collect(folder, "episode", "materialized", "++environment_routing_mode=taskset", "++environment_server_routes.weather=single_tool_turn")
     gym(folder, "eval", "profile", "--inputs", "run/rollouts_materialized_inputs.jsonl", "--rollouts", "run/rollouts.jsonl",
