@@ -510,7 +510,7 @@ def test_the_page_states_what_was_measured() -> None:
 def test_messages_of_the_package_are_its_own(gym_python: Path) -> None:
     """Each message that the page ascribes to Gym stands in the package's source."""
     page = FOLDER.with_suffix(".md").read_text()
-    section = page[page.index("\n## Messages"):page.index("\n## Next steps")]
+    section = page[page.index("\n### Common validation errors"):page.index("\n## Examples")]
     said = [words for cell in re.findall(r"^\| (.*?) \| ", section, re.M) for words in re.findall(r"`([^`]+)`", cell)]
     script = "import pathlib, nemo_gym; print(pathlib.Path(nemo_gym.__file__).parent)"
     package = Path(subprocess.run([gym_python, "-c", script], capture_output=True, text=True, check=True).stdout.strip())
