@@ -492,7 +492,7 @@ def test_tens_of_thousands_of_rows_a_second_in_constant_memory(tmp_path: Path) -
     short_parse, short_check, memory = measured(few)
     long_parse, long_check, more_memory = measured(lots)
     ratio = (long_check - short_check) / (long_parse - short_parse)
-    assert ratio < 2 * recorded["seconds"] / recorded["json_seconds"], f"{20_000 / (long_check - short_check):.0f} rows per CPU second"
+    assert ratio < 1.75 * recorded["seconds"] / recorded["json_seconds"], f"{20_000 / (long_check - short_check):.0f} rows per CPU second"
     assert more_memory - memory < 6_000, f"{memory} kB for 4,000 rows, {more_memory} kB for 24,000"
 
 
