@@ -361,6 +361,22 @@ def line(pairs: Iterable[tuple[str, Inline]]) -> list[nodes.Node]:
     return [paragraph] if len(paragraph) else []
 
 
+def merged(lines: list[nodes.Node]) -> list[nodes.Node]:
+    """Lines that differ in the key alone become one line that names all of the keys."""
+    found: dict[str, nodes.Node] = {}
+    for part in lines:
+        first = part.children[0] if isinstance(part, nodes.paragraph) and part.children else None
+        if first is None or not first.astext().startswith("Key: "):
+            return lines
+        same = found.setdefault("".join(rest.astext() for rest in part.children[1:]), part)
+        if same is not part:
+            same[0] += [nodes.Text(", "), first.children[-1]]
+    if len(found) == 1:  # true of all keys that the entry names
+        (only,) = found.values()
+        del only[:2 if len(only) > 1 else 1]
+    return [part for part in found.values() if len(part)]
+
+
 def table(head: list[str], rows: Iterable[list[Inline]]) -> nodes.table:
     def row(cells: Iterable[Inline]) -> nodes.row:
         return nodes.row("", *(nodes.entry("", nodes.paragraph("", "", *cell)) for cell in cells))
@@ -412,7 +428,7 @@ class Render(SphinxPostTransform):
             self.facts = Facts.of(self.env)
             self.given = node["given"]
             render = getattr(self, node["how"])
-            node.replace_self([part for name in node["what"] for part in render(name, node["what"])])
+            node.replace_self(merged([part for name in node["what"] for part in render(name, node["what"])]))
         for section in self.document.findall(nodes.section):
             self.list_entries(section)
 
@@ -437,6 +453,8 @@ class Render(SphinxPostTransform):
         entry = self.facts.entries[kind][name]
         stated = self.facts.stated(kind, name)
         cls, field = stated[0]
+        keys = list(dict.fromkeys(self.facts.entries[kind][other]["key"] for other in names))
+        groups = {self.facts.entries[kind][other]["group"] for other in names}
         flags: dict[str, list[str]] = {}
         for flag in entry.get("flags", []):
             sets = "" if flag["key"] == entry["key"] else f" (sets {flag['key']})"
@@ -444,7 +462,8 @@ class Render(SphinxPostTransform):
         module = (field["module"] if cls.startswith("keys:") else cls.removeprefix("built:").replace(":", ".")).removeprefix("nemo_gym.")
         blocks = dict.fromkeys(self.facts.home[block] for block in field.get("blocks", []) if block in self.facts.home)
         return line([
-            ("In", code(entry["group"]) if len(names) > 1 else []),
+            ("Key", code(entry["key"]) if len(keys) > 1 else []),
+            ("In", code(entry["group"]) if len(groups) > 1 else []),
             ("Type", code(self.given["type"]) if "type" in self.given else type_of(field)),
             ("Default", code(self.given["default"]) if "default" in self.given else default_of(field)),
             ("Accepts", accepts(field)),

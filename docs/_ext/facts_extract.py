@@ -649,6 +649,9 @@ class Type:
         if "null" in words:
             words.append(words.pop(words.index("null")))
         many = list(dict.fromkeys(part.many for part in types if part.one != "null"))
+        free = {part.one for part in types if not part.choices}
+        # ``str | Literal[...]``: any string fits, the named ones are no more than suggestions.
+        types = [part if part.one not in free else cls(part.one, part.many, blocks=part.blocks, limits=part.limits) for part in types]
         return cls.joined(" or ".join(words), " or ".join(many), types)
 
     @classmethod

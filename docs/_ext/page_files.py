@@ -19,10 +19,10 @@ SHARED_FILES = ["practice_endpoint.py", "practice_tasks.jsonl", "practice_tool_t
 
 
 def files_of(docs: Path, docname: str) -> dict[str, Path]:
-    """The files of a page by their name in its folder, its own ones first."""
+    """The files of a page by their name in its folder, its own ones first. What the page includes (.md) is part of it."""
     folder = docs / docname
     own = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
-    own = {name: path for name, path in own.items() if "__pycache__" not in name and not path.name.startswith(".")}
+    own = {name: path for name, path in own.items() if "__pycache__" not in name and not path.name.startswith(".") and path.suffix != ".md"}
     return own | {name: docs / SHARED / name for name in SHARED_FILES}
 
 
