@@ -320,7 +320,7 @@ def fields(args) -> int:
                     raise BadInput(f"{args.file}:{number}: cannot rename {old} to {new}, the row has {', '.join(row)}")
                 row[new] = row.pop(old)
             out = out or stack.enter_context(writing(args.output))
-            out.write(json.dumps({**constants, **row}) + "\n")
+            out.write(json.dumps(row | {name: row.get(name, value) for name, value in constants.items()}) + "\n")
             done += 1
     print(f"{args.output}: {done} rows")
     return 0
