@@ -1,9 +1,11 @@
 """Name every row that NeMo Gym cannot use: file, line, reason.
 
     python check_rows.py [--resources-server NAME] FILE...
+    python check_rows.py --raw FILE...
 
 Each row is built into the package's own request class. With a resources server, its task fields are held against
-that server's schema as well. Run it with the Python that has nemo-gym installed.
+that server's schema as well. --raw is for files that are not in Gym's form yet: each line has to be a JSON object, no
+more. Run it with the Python that has nemo-gym installed.
 
 Exit code: 0 all rows are good, 1 some are not, 2 bad usage, a missing or an empty file.
 """
@@ -14,6 +16,7 @@ import argparse
 import json
 import sys
 from collections import Counter
+from functools import cache
 from pathlib import Path
 
 try:
@@ -75,17 +78,30 @@ def check_params(params) -> list[str]:
     return problems
 
 
-def check_task(row: dict, schema, unread: Counter) -> list[str]:
-    """What is wrong with the task fields, by the server's own schema. Counts the fields that it does not read."""
+@cache
+def required(schema) -> list[str]:
+    return schema.json_schema().get("required", [])
+
+
+def check_task(row: dict, schema, unread: Counter, failed: Counter) -> list[str]:
+    """What is wrong with the task fields, by the server's own schema. Counts the fields that it does not read.
+
+    The package names those of good rows only; ``failed`` counts the fields of the others.
+    """
     validator = TaskDataValidator("", schema, "")
     validator.validate_row(0, row)
     report = validator.report
     unread.update(report.unknown_keys)
     problems = [f"{key}: belongs into verifier_metadata, the server does not see it here" for key in report.misplaced_keys]
     problems += [f"{key}: has two different values, one of them in verifier_metadata" for key in report.conflicting_keys]
+    fields = normalize_task_fields(row)[0]
+    answer = fields.get("expected_answer")
+    if isinstance(answer, str) and not answer.strip() and "expected_answer" in required(schema):
+        problems.append("expected_answer: is empty")
     if report.error_rows:
+        failed.update(fields.keys())
         try:
-            schema.validate_python(normalize_task_fields(row)[0])
+            schema.validate_python(fields)
         except ValidationError as error:
             problems += reasons(error)
     return problems
@@ -95,7 +111,7 @@ def no_constant(name: str):
     raise ValueError(f"{name} is not JSON")
 
 
-def check_line(line: bytes, schema, unread: Counter) -> list[str]:
+def check_line(line: bytes, schema, unread: Counter, failed: Counter, raw: bool = False) -> list[str]:
     if not line.strip():
         return ["blank line"]
     try:
@@ -104,18 +120,22 @@ def check_line(line: bytes, schema, unread: Counter) -> list[str]:
         return [f"not JSON: {error}"]
     if not isinstance(row, dict):
         return ["not a JSON object"]
+    if raw:
+        return []
     if is_materialized_task_row(row):
         row = row["task_input"]
         if not isinstance(row, dict):
             return ["task_input: not a JSON object"]
     problems = check_params(row[PARAMS]) if PARAMS in row else [f"{PARAMS}: Field required"]
-    return problems + (check_task(row, schema, unread) if schema else [])
+    return problems + (check_task(row, schema, unread, failed) if schema else [])
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("files", type=Path, nargs="+", metavar="FILE")
-    parser.add_argument("--resources-server", metavar="NAME", help="also check the task fields against this server's schema")
+    kind = parser.add_mutually_exclusive_group()
+    kind.add_argument("--raw", action="store_true", help="check only that each line is a JSON object, for files before their conversion")
+    kind.add_argument("--resources-server", metavar="NAME", help="also check the task fields against this server's schema")
     parser.add_argument("--max-shown", type=int, default=20, metavar="N", help="bad rows to print for each file (default: %(default)s)")
     args = parser.parse_args()
 
@@ -132,11 +152,11 @@ def main() -> int:
     worst = 0
     for path in args.files:
         number = bad = 0
-        unread: Counter = Counter()
+        unread, failed = Counter(), Counter()
         try:
             with open(path, "rb") as lines:
                 for number, line in enumerate(lines, 1):
-                    problems = check_line(line, schema, unread)
+                    problems = check_line(line, schema, unread, failed, args.raw)
                     bad += bool(problems)
                     if bad <= args.max_shown:
                         for problem in problems:
@@ -148,7 +168,7 @@ def main() -> int:
             print(f"{path}: no rows", file=sys.stderr)
             return 2
         for field, count in sorted(unread.items()):
-            print(f"{path}: {count} rows have a field that {args.resources_server} does not read: {field}")
+            print(f"{path}: {count + failed[field]} rows have a field that {args.resources_server} does not read: {field}")
         print(f"{path}: {number} rows, {bad} bad")
         worst = max(worst, int(bad > 0))
     return worst

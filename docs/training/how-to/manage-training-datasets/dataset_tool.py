@@ -6,6 +6,7 @@
     python dataset_tool.py manifest FILE...  checksums, row counts and the Gym release
     python dataset_tool.py agent-ref FILE    add the agent_ref that older trainers read
     python dataset_tool.py from-chat FILE    chat-messages rows to Gym rows
+    python dataset_tool.py fields FILE       rename, set and drop the fields of each row
 
 Exit code: 0 done, 1 the data says no, 2 bad input.
 """
@@ -25,6 +26,9 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 
+SHOWN = 20
+
+
 class BadInput(Exception):
     """What is wrong with the input and what to do, in one line."""
 
@@ -38,7 +42,7 @@ def rows(path: Path):
                 try:
                     row = json.loads(line)
                 except ValueError as error:
-                    raise BadInput(f"{path}:{number}: not JSON ({error}). Find every bad line: python check_rows.py {path}") from None
+                    raise BadInput(f"{path}:{number}: not JSON ({error}). Find every such line: python check_rows.py --raw {path}") from None
                 if not isinstance(row, dict):
                     raise BadInput(f"{path}:{number}: a row is a JSON object, this is {json.dumps(row)[:40]}")
                 yield number, row
@@ -103,13 +107,16 @@ def split(args) -> int:
     paths = {name: args.out_dir / f"{name}.jsonl" for name in ("train", "validation")}
     if any(path.resolve() == args.file.resolve() for path in paths.values()):
         raise BadInput(f"{args.file} would be overwritten. Choose another --out-dir")
-    counts, tasks = Counter(), {name: set() for name in paths}
+    counts, tasks, dropped = Counter(), {name: set() for name in paths}, 0
     with ExitStack() as stack:
         outs = {}
         for _, row in rows(args.file):
             outs = outs or {name: stack.enter_context(writing(path)) for name, path in paths.items()}
             key = digest(f"{args.seed} {task(row, args.by)}")
             name = "validation" if key < args.validation * 2**64 else "train"
+            if args.unique and key in tasks[name]:
+                dropped += 1
+                continue
             outs[name].write(json.dumps(row) + "\n")
             counts[name] += 1
             tasks[name].add(key)
@@ -118,21 +125,26 @@ def split(args) -> int:
             raise SystemExit(f"{args.file}: every task fell on one side, {empty[0]} is empty. Change --validation, --seed or --by")
     for name, path in paths.items():
         print(f"{path}: {counts[name]} rows, {len(tasks[name])} {args.by or 'tasks'}")
+    if args.unique:
+        print(f"{dropped} rows dropped, they repeat {'the ' + args.by if args.by else 'the task'} of an earlier one")
     return 0
 
 
 def stats(args) -> int:
     seen: dict[Path, set[int]] = {}
     for path in args.files:
-        tasks, groups, words = Counter(), Counter(), []
-        for _, row in rows(path):
-            tasks[digest(task(row))] += 1
+        tasks, groups, words, repeats = {}, Counter(), [], []
+        for number, row in rows(path):
+            first = tasks.setdefault(digest(task(row)), number)
+            if first != number and len(repeats) < SHOWN:
+                repeats.append(f"  line {number} repeats the task of line {first}")
             if args.by:
                 groups[field(row, args.by)] += 1
             words.append(sum(len(text_of(m.get("content")).split()) for m in messages(row) if isinstance(m, dict)))
         words.sort()
         seen[path] = set(tasks)
         print(f"{path}: {len(words)} rows, {len(tasks)} tasks, {len(words) - len(tasks)} rows repeat a task")
+        print(*repeats, sep="\n", end="\n" * bool(repeats))
         print(f"  prompt words: min {words[0]}, median {statistics.median(words):g}, p95 {words[int(0.95 * (len(words) - 1))]}, max {words[-1]}")
         if args.by:
             print(f"  {args.by}: " + ", ".join(f"{name} {n}" for name, n in groups.most_common()))
@@ -147,11 +159,13 @@ def stats(args) -> int:
 
 
 def rewards(args) -> int:
-    means, groups = [], {}
+    means, groups, lines = [], {}, {"never solved": [], "always solved": []}
     for number, row in rows(args.file):
         if not isinstance(row.get("mean/reward"), (int, float)):
             raise BadInput(f"{args.file}:{number}: no mean/reward. This command reads the *_reward_profiling.jsonl of gym eval profile")
         means.append(row["mean/reward"])
+        if means[-1] in (0, 1) and isinstance(row.get("_ng_task_index"), int):
+            lines["always solved" if means[-1] else "never solved"].append(row["_ng_task_index"] + 1)
         if args.by:
             groups.setdefault(field(row.get("sample", row), args.by), []).append(row["mean/reward"])
     print(f"{len(means)} tasks, mean reward {statistics.mean(means):.3f}")
@@ -163,6 +177,9 @@ def rewards(args) -> int:
         print(f"  outside 0 to 1: {bins[None]}")
     low, high = min(means), max(means)
     print(f"never solved (mean 0) {means.count(0)}, sometimes {sum(0 < m < 1 for m in means)}, always (mean 1) {means.count(1)}; range {low:g} to {high:g}")
+    for name, numbers in lines.items():
+        if numbers:
+            print(f"  {name}: lines {', '.join(map(str, sorted(numbers)[:SHOWN]))}{', and more' if len(numbers) > SHOWN else ''}")
     for name, values in sorted(groups.items()):
         print(f"  {name}: {len(values)} tasks, mean reward {statistics.mean(values):.3f}")
     return 0
@@ -256,17 +273,22 @@ def flat_tool(tool: dict) -> dict:
     }
 
 
+def pairs(given: list[str], option: str, form: str) -> dict[str, str]:
+    for pair in given:
+        name, mark, value = pair.partition("=")
+        if not (name and mark and value):
+            raise BadInput(f"{option} {pair}: write {form}")
+    return dict(pair.split("=", 1) for pair in given)
+
+
 def from_chat(args) -> int:
     done = unanswered = 0
-    constants = {}
-    for pair in args.set:
-        name, mark, value = pair.partition("=")
-        if not (name and mark):
-            raise BadInput(f"--set {pair}: write FIELD=VALUE")
-        constants[name] = value
+    constants = pairs(args.set, "--set", "FIELD=VALUE")
     with ExitStack() as stack:
         out = None
         for number, row in rows(args.file):
+            if "messages" not in row:
+                raise BadInput(f"{args.file}:{number}: no messages, its fields are {', '.join(row)}. Rows with a question go through gym dataset render")
             try:
                 chat = list(row.pop("messages"))
                 if chat and chat[-1]["role"] == "assistant" and not chat[-1].get("tool_calls"):
@@ -283,6 +305,24 @@ def from_chat(args) -> int:
             done += 1
             unanswered += args.answer_field not in row
     print(f"{args.output}: {done} rows, {unanswered} without {args.answer_field}")
+    return 0
+
+
+def fields(args) -> int:
+    done, names, constants = 0, pairs(args.rename, "--rename", "OLD=NEW"), pairs(args.set, "--set", "FIELD=VALUE")
+    with ExitStack() as stack:
+        out = None
+        for number, row in rows(args.file):
+            for name in args.drop:
+                row.pop(name, None)
+            for old, new in names.items():
+                if old not in row or new in row:
+                    raise BadInput(f"{args.file}:{number}: cannot rename {old} to {new}, the row has {', '.join(row)}")
+                row[new] = row.pop(old)
+            out = out or stack.enter_context(writing(args.output))
+            out.write(json.dumps(row | {name: row.get(name, value) for name, value in constants.items()}) + "\n")
+            done += 1
+    print(f"{args.output}: {done} rows")
     return 0
 
 
@@ -307,6 +347,7 @@ def main() -> int:
     sub.add_argument("--validation", type=fraction, default=0.2, help="share of tasks for validation (default: %(default)s)")
     sub.add_argument("--seed", type=int, default=0, help="another seed, another split (default: %(default)s)")
     sub.add_argument("--by", help="keep rows with the same value of this field together, e.g. metadata.family (default: the last user message)")
+    sub.add_argument("--unique", action="store_true", help="drop rows that repeat the task (or the --by value) of an earlier row")
     sub.add_argument("--out-dir", type=Path, default=Path("data"), help="folder for both files (default: %(default)s)")
 
     sub = command("stats", stats, "Print statistics of each file and the tasks that two files share (exit code 1 if any).")
@@ -331,8 +372,14 @@ def main() -> int:
     sub.add_argument("file", type=Path)
     sub.add_argument("-o", "--output", type=Path, required=True)
     sub.add_argument("--answer-field", default="expected_answer", help="task field that receives a closing assistant message (default: %(default)s)")
+    sub.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="value of a field in every row that lacks it; repeatable")
 
-    sub.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="task field with the same value in every row; repeatable")
+    sub = command("fields", fields, "Drop, rename and set top-level fields of each row, in this order.")
+    sub.add_argument("file", type=Path)
+    sub.add_argument("-o", "--output", type=Path, required=True)
+    sub.add_argument("--drop", action="append", default=[], metavar="FIELD", help="leave this field out; repeatable")
+    sub.add_argument("--rename", action="append", default=[], metavar="OLD=NEW", help="give this field, which every row has, another name; repeatable")
+    sub.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="value of a field in every row that lacks it; repeatable")
 
     args = parser.parse_args()
     try:
