@@ -324,7 +324,7 @@ def test_a_guide_that_names_an_option_links_to_it(page: SourcePage) -> None:
     """The first mention at least; a key that is also a word of its own (`limit`) or a server type is left to the author."""
     data = json.loads(COMMITTED.read_text(encoding="utf-8"))
     keys = {entry["key"] for entry in data["settings"].values() if "_" in entry["key"] and not entry["key"].endswith("_model")}
-    linked = {target.rpartition(".")[2] for target in re.findall(r"\{gym:setting\}`(?:[^`<]*<)?([^`>]+)>?`", page.prose)}
+    linked = {target.rpartition(".")[2] for target in re.findall(r"\{gym:(?:setting|field)\}`(?:[^`<]*<)?([^`>]+)>?`", page.prose)}
     prose = re.sub(r"^#.*$", "", page.prose, flags=re.M)
     named = {re.sub(r"^\++", "", word).partition("=")[0] for word in re.findall(r"(?<![}`])`([^`\s]+)`", prose)}
     assert sorted((named & keys) - linked) == []
