@@ -205,6 +205,28 @@ def convert(rollout: dict, reasoning: str = "think") -> tuple[list[dict], list[d
     return done[:start], done[start:], tools_of(rollout)
 
 
+def answer_of(completion: list[dict]) -> str:
+    """What the model said and called, without the call ids, which differ every time: two answers are the same if this is."""
+    said = [
+        [m["content"], [[call["function"]["name"], call["function"]["arguments"]] for call in m.get("tool_calls", ())]]
+        for m in completion
+        if m["role"] == "assistant"
+    ]
+    return json.dumps(said, sort_keys=True, ensure_ascii=False)
+
+
+def tokens_of(rollout: dict) -> int | None:
+    """Output tokens of the whole rollout, over all its model calls; None if the endpoint did not say."""
+    return (rollout["response"].get("usage") or {}).get("output_tokens")
+
+
+def cut_off(rollout: dict) -> str | None:
+    """Why the rollout is incomplete: max_output_tokens (which a full context gives, too), empty_output, ... or None."""
+    response = rollout["response"]
+    reason = (response.get("incomplete_details") or {}).get("reason")
+    return reason or (response.get("metadata") or {}).get("ng_termination_reason")
+
+
 def source_of(rollout: dict) -> dict:
     """Where a training row comes from: the two indices by which Gym names a rollout, and its reward."""
     return {
@@ -234,38 +256,57 @@ def dpo_row(best: dict, worst: dict, reasoning: str = "think") -> dict:
 # Files
 
 
-def read_rows(path: Path | str) -> Iterator[tuple[int, dict]]:
-    """Yield (line number, row) of a JSONL file, one at a time. Raises BadInput for what is no JSONL of objects."""
-    number = found = 0
+def scan(path: Path | str) -> Iterator[tuple[int, int, dict]]:
+    """Yield (line number, byte offset, row) of a JSONL file, one at a time, with the progress on a terminal.
+
+    Raises BadInput for what is no JSONL of objects.
+    """
+    number = found = offset = shown = 0
     try:
-        with open(path, encoding="utf-8") as lines:
+        with open(path, "rb") as lines:
+            size = os.fstat(lines.fileno()).st_size
             for number, line in enumerate(lines, 1):
+                start, offset = offset, offset + len(line)
+                if sys.stderr.isatty() and size > 20_000_000 and offset * 100 // size > shown:
+                    shown = offset * 100 // size
+                    print(f"\r{path}: {shown}%", end="\n" if shown == 100 else "", file=sys.stderr, flush=True)
                 if not line.strip():
                     continue
                 try:
-                    row = json.loads(line)
+                    row = json.loads(line.decode("utf-8"))
+                except UnicodeDecodeError as error:
+                    raise BadInput(f"{path}:{number}: not UTF-8 ({error.reason})") from None
                 except ValueError as error:
                     raise BadInput(f"{path}:{number}: not JSON ({error}). Mend or delete that line") from None
                 if not isinstance(row, dict):
                     raise BadInput(f"{path}:{number}: a row is a JSON object, this is {json.dumps(row)[:40]}")
                 found += 1
-                yield number, row
+                yield number, start, row
     except OSError as error:
         raise BadInput(f"{path}: {error.strerror or error}. Check the path") from None
-    except UnicodeDecodeError as error:
-        raise BadInput(f"{path}:{number + 1}: not UTF-8 ({error.reason})") from None
     if not found:
         raise BadInput(f"{path}: no rows. Did the step before keep any?")
 
 
+def read_rows(path: Path | str) -> Iterator[tuple[int, dict]]:
+    """Yield (line number, row) of a JSONL file, one at a time."""
+    for number, _, row in scan(path):
+        yield number, row
+
+
+def checked(path: Path | str, number: int, row: dict) -> dict:
+    """The row, if it is a rollout that `gym eval run` wrote."""
+    if not isinstance(row.get("_ng_task_index"), int) or not isinstance(row.get("response"), dict):
+        raise BadInput(f"{path}:{number}: no rollout. Give the file that gym eval run wrote with -o")
+    if isinstance(row.get("reward"), bool) or not isinstance(row.get("reward"), (int, float)):
+        raise BadInput(f"{path}:{number}: reward is {json.dumps(row.get('reward'))[:40]}, not a number")
+    return row
+
+
 def read_rollouts(path: Path | str) -> Iterator[tuple[int, dict]]:
     """As read_rows, for a file that `gym eval run` wrote."""
-    for number, row in read_rows(path):
-        if "_ng_task_index" not in row or not isinstance(row.get("response"), dict):
-            raise BadInput(f"{path}:{number}: no rollout. Give the file that gym eval run wrote with -o")
-        if isinstance(row.get("reward"), bool) or not isinstance(row.get("reward"), (int, float)):
-            raise BadInput(f"{path}:{number}: reward is {json.dumps(row.get('reward'))[:40]}, not a number")
-        yield number, row
+    for number, _, row in scan(path):
+        yield number, checked(path, number, row)
 
 
 @contextmanager
