@@ -137,8 +137,8 @@ def drop_matching(item: Try, pattern: re.Pattern) -> str | None:
 
 
 def healthy(item: Try, _) -> str | None:
-    verdict = item.healthy.get((item.task, item.repeat))
-    return None if verdict is None else f"unhealthy: {verdict}"
+    key = item.task, item.repeat
+    return f"unhealthy: {item.healthy[key]}" if key in item.healthy else None
 
 
 def varied(item: Try, _) -> str | None:
@@ -185,9 +185,8 @@ def read_verdicts(path: Path) -> dict:
         if "verdict" not in row:
             raise BadInput(f"{path}:{number}: no verdict. Give the rollout_verdicts.jsonl of the run")
         if row["verdict"] == "unhealthy":
-            finding = (row.get("findings") or ["?"])[0]
-            check = (finding.get("check_id") or finding.get("check")) if isinstance(finding, dict) else finding
-            found[row.get("_ng_task_index"), row.get("_ng_rollout_index")] = check or "?"
+            checks = [finding.get("check") for finding in row.get("findings") or () if isinstance(finding, dict)]
+            found[row.get("_ng_task_index"), row.get("_ng_rollout_index")] = next(iter(checks), None)
     return found
 
 

@@ -309,6 +309,24 @@ def read_rollouts(path: Path | str) -> Iterator[tuple[int, dict]]:
         yield number, checked(path, number, row)
 
 
+def field_of(row: dict, dotted: str):
+    """The value of a field such as ``metadata.family``, or None."""
+    value = row
+    for name in dotted.split("."):
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
+
+
+def task_fields(path: Path | str, dotted: str) -> dict[int, object]:
+    """A field of each task, from `*_materialized_inputs.jsonl` or `*_reward_profiling.jsonl`: rollouts do not keep all."""
+    found = {}
+    for number, row in read_rows(path):
+        if "_ng_task_index" not in row:
+            raise BadInput(f"{path}:{number}: no _ng_task_index. Give *_materialized_inputs.jsonl or *_reward_profiling.jsonl")
+        found[row["_ng_task_index"]] = field_of(row.get("sample") or row.get("task_input") or row, dotted)
+    return found
+
+
 @contextmanager
 def writing(path: Path | str):
     """Open a temporary file that becomes ``path`` if the block ends well and disappears if it does not."""
