@@ -1,13 +1,8 @@
-# /// script
-# requires-python = ">=3.11"
-# dependencies = ["matplotlib>=3.10"]
-# ///
 """Show how rewards, lengths and pass rates of rollouts are distributed, and name the outliers.
 
-    python describe_rollouts.py ROLLOUTS.jsonl [--by FIELD [--tasks INPUTS.jsonl]]
-    uv run describe_rollouts.py ROLLOUTS.jsonl --plot FOLDER    also writes rewards.svg, lengths.svg, pass_rates.svg
+    python describe_rollouts.py ROLLOUTS.jsonl [--by FIELD [--tasks INPUTS.jsonl]] [-o DATA.json]
 
-Needs only the standard library without --plot. Exit code: 0 done, 1 no rollout has a valid reward, 2 bad input.
+`plot_distributions.py` draws what -o writes. Standard library only. Exit code: 0 done, 1 no rollout has a valid reward, 2 bad input.
 """
 
 from __future__ import annotations
@@ -132,71 +127,13 @@ def outliers(data: dict) -> list[str]:
     return lines
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-# Figures. Each takes what `-o` wrote and returns a matplotlib figure.
-
-
-def draw_rewards(data: dict):
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(figsize=(7, 2.6))
-    values = [reward for group in data["groups"].values() for reward, _ in group["rewards"]]
-    low, high = min(0.0, *values), max(1.0, *values)
-    bottom = [0] * 10
-    for name, group in data["groups"].items():
-        bins = [0] * 10
-        for reward, count in group["rewards"]:
-            bins[min(9, int(10 * (reward - low) / (high - low)))] += count
-        places = [low + (high - low) * (i + 0.5) / 10 for i in range(10)]
-        axes.bar(places, bins, width=0.09 * (high - low), bottom=bottom, label=name)
-        bottom = [a + b for a, b in zip(bottom, bins)]
-    axes.set(xlabel="reward", ylabel="rollouts", xlim=(low - 0.02, high + 0.02))
-    axes.legend(loc="upper center")
-    return figure
-
-
-def draw_lengths(data: dict):
-    from matplotlib import pyplot
-
-    names = [name for name, group in data["groups"].items() if group["tokens"]]
-    figure, axes = pyplot.subplots(figsize=(7, 0.9 + 0.7 * len(names)))
-    for place, name in enumerate(names):
-        group = data["groups"][name]
-        for inside, color, label in ((True, "C0", "within the fence"), (False, "C1", "outlier")):
-            points = [(tokens, n) for tokens, n in group["tokens"] if (tokens <= group["fence"]) is inside]
-            axes.scatter([t for t, _ in points], [place] * len(points), [12 + 4 * n for _, n in points], color, alpha=0.7,
-                         label=label if place == 0 else None)
-        axes.plot([group["fence"]] * 2, [place - 0.3, place + 0.3], "C3", label="fence" if place == 0 else None)
-    axes.set(xlabel="output tokens of a rollout (area: number of rollouts)", yticks=range(len(names)), yticklabels=names, ylim=(-0.6, len(names) - 0.4))
-    axes.legend(loc="upper right", ncols=3, bbox_to_anchor=(1, 1.25))
-    return figure
-
-
-def draw_pass_rates(data: dict):
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(figsize=(7, 2.6))
-    rates = sorted(rate for group in data["groups"].values() for rate in group["pass_rates"])
-    for place, (label, color) in enumerate(((NEVER, "C3"), (SOMETIMES, "C0"), (ALWAYS, "C2"))):
-        at = [i for i, rate in enumerate(rates) if kind(rate) == label]
-        # A bar of height 0 would not be seen.
-        axes.bar(at, [max(rates[i], 0.02) for i in at], color=color, label=f"{label}: {len(at)}")
-    axes.set(xlabel="task, sorted", ylabel="pass rate", xticks=[], ylim=(0, 1.05))
-    axes.legend(loc="upper left")
-    return figure
-
-
-FIGURES = {"rewards.svg": draw_rewards, "lengths.svg": draw_lengths, "pass_rates.svg": draw_pass_rates}
-
-
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("rollouts", type=Path, metavar="ROLLOUTS.jsonl", help="what gym eval run wrote with -o")
     parser.add_argument("--by", default="task_source", metavar="FIELD", help="group by this field, such as metadata.family (default: %(default)s)")
     parser.add_argument("--tasks", type=Path, metavar="INPUTS.jsonl", help="take the field from *_materialized_inputs.jsonl or *_reward_profiling.jsonl")
     parser.add_argument("--success", type=float, default=1.0, metavar="R", help="a try with this reward passed (default: %(default)s)")
-    parser.add_argument("-o", "--output", type=Path, metavar="DATA.json", help="write the distributions")
-    parser.add_argument("--plot", type=Path, metavar="FOLDER", help="draw them (needs matplotlib: uv run describe_rollouts.py ...)")
+    parser.add_argument("-o", "--output", type=Path, metavar="DATA.json", help="write the distributions, to draw or to compare")
     args = parser.parse_args(argv)
     try:
         fields = task_fields(args.tasks, args.by) if args.tasks else None
@@ -213,16 +150,6 @@ def main(argv: list[str] | None = None) -> int:
                 json.dump({**about(), **data}, out)
                 out.write("\n")
             print(f"Wrote {args.output}")
-        if args.plot:
-            try:
-                import matplotlib
-            except ModuleNotFoundError:
-                raise BadInput("--plot needs matplotlib: start it with uv run describe_rollouts.py") from None
-            matplotlib.use("svg")
-            for name, draw in FIGURES.items():
-                with writing(args.plot / name) as out:
-                    draw(data).savefig(out, format="svg", bbox_inches="tight")
-            print(f"Wrote {', '.join(FIGURES)} to {args.plot}")
     except BadInput as error:
         print(f"describe_rollouts.py: {error}", file=sys.stderr)
         return 2
