@@ -285,12 +285,21 @@ class _nowhere:
 def number(kind, low: float | None = None):
     def parse(text: str):
         value = kind(text)
-        if not math.isfinite(value) or (low is not None and value < low):
+        if not math.isfinite(value):
             raise ValueError
+        if low is not None and value < low:
+            raise argparse.ArgumentTypeError(f"must be at least {low}")
         return value
 
-    parse.__name__ = f"{kind.__name__} value" if low is None else f"{kind.__name__} (at least {low}) value"
+    parse.__name__ = kind.__name__
     return parse
+
+
+def pattern(text: str) -> re.Pattern:
+    try:
+        return re.compile(text)
+    except re.error as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no regular expression: {error}") from None
 
 
 # The function of each filter, and what argparse needs to know of its value.
@@ -304,7 +313,7 @@ FILTERS = {
     "--min-calls": (min_calls, dict(type=number(int, 0), metavar="N")),
     "--max-calls": (max_calls, dict(type=number(int, 0), metavar="N")),
     "--valid-calls": (valid_calls, dict(nargs=0)),
-    "--drop-matching": (drop_matching, dict(type=re.compile, metavar="REGEX")),
+    "--drop-matching": (drop_matching, dict(type=pattern, metavar="REGEX")),
     "--healthy": (healthy, dict(type=Path, metavar="VERDICTS.jsonl")),
     "--varied": (varied, dict(nargs=0)),
     "--pass-rate": (pass_rate, dict(nargs=2, type=number(float, 0), metavar=("LOW", "HIGH"))),
