@@ -263,6 +263,8 @@ def test_stages_have_names_and_add_up(tmp_path: Path) -> None:
     assert kept == [(0, 2)] and {why[0] for why in rejected.values()} == {"good"}
     assert [line.split()[:4] for line in printed.splitlines()[1:5]] == [
         ["stage", "in", "removed", "out"], ["usable", "3", "0", "3"], ["good", "3", "2", "1"], ["last", "1", "0", "1"]]
+    run("filter_rollouts.py", "in.jsonl", "-o", "kept.jsonl", "--report", "table.json", "--min-reward", "0.5", cwd=tmp_path)
+    assert json.loads((tmp_path / "table.json").read_text())["stages"][1] == {"stage": "min-reward 0.5", "in": 3, "out": 2, "reasons": {"reward below 0.5": 1}}
     (tmp_path / "my.args").write_text("# a comment\n--stage good --min-reward 0.5   # and\n--max-reward 0.9\n--stage last --best 1\n")
     assert filtered(tmp_path, rows, "@my.args") == (kept, rejected, printed)
 
@@ -489,7 +491,7 @@ def test_distributions_and_outliers(tmp_path: Path) -> None:
     told = run("describe_rollouts.py", "in.jsonl", "-o", "d.json", cwd=tmp_path)
     assert told.returncode == 0, told.stderr
     lines = told.stdout.splitlines()
-    assert lines[0] == "left out: 1 masked" and lines[2].split() == ["a", "2", "16", "0.75", "0", "1", "1", "100%", "10", "12", "500", "0"]
+    assert lines[0] == "left out: 1 masked" and lines[2].split() == ["a", "2", "16", "0.75", "0", "1", "1", "100%", "10", "500", "500", "0"]
     assert lines[3] == "a: 1 longer than 12.5 tokens, the longest: 1-7 (500)"
     assert lines[4] == "groups in which every reward is equal: 1 of 2"
     data = json.loads((tmp_path / "d.json").read_text())
@@ -506,6 +508,8 @@ def test_the_figures_say_where_they_are_from() -> None:
     data = json.loads((FOLDER / "practice_distributions.json").read_text())
     assert data["release"] == "nemo-gym 0.7.0" and all(data[key] for key in ("date", "hardware", "model"))
     assert sum(sum(group["tries"]) for group in data["groups"].values()) == 416 and data["tasks"] == 52
+    stages = json.loads((FOLDER / "practice_stages.json").read_text())["stages"]
+    assert [stage["stage"] for stage in stages] == ["usable", "sound", "right", "useful", "diverse"] and stages[0]["in"] == 416
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -256,7 +256,9 @@ def run(args) -> int:
                 elif rejects:
                     rejects.write(dump({"rejected_by": why[0], "rejected_because": why[1], **row}))
 
-    print(told(args.rollouts, total))
+    said = told(args.rollouts, total)
+    report = {"run": said, "rollouts": total, "stages": []}
+    print(said)
     left, width = total, max(map(len, (*stages, "stage")))
     print(f"{'stage':<{width}}{'in':>9}{'removed':>9}{'out':>9}  reasons")
     for stage in stages:
@@ -264,7 +266,11 @@ def run(args) -> int:
         said = ", ".join(f"{reason}: {count}" for reason, count in counts.most_common(4))
         said += f", and {len(counts) - 4} more" if len(counts) > 4 else ""
         print(f"{stage:<{width}}{left:>9}{counts.total():>9}{left - counts.total():>9}  {said}".rstrip())
+        report["stages"].append({"stage": stage, "in": left, "out": left - counts.total(), "reasons": dict(counts.most_common())})
         left -= counts.total()
+    if args.report:
+        with writing(args.report) as out:
+            out.write(json.dumps(report, ensure_ascii=False) + "\n")
     if args.rejects:
         print(f"{args.rejects}: {total - kept} rollouts")
     if not kept:
@@ -349,6 +355,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("rollouts", type=Path, metavar="ROLLOUTS.jsonl", help="what gym eval run wrote with -o")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="KEPT.jsonl")
     parser.add_argument("--rejects", type=Path, metavar="REJECTS.jsonl", help="write what was removed, each with stage and reason")
+    parser.add_argument("--report", type=Path, metavar="TABLE.json", help="write the table, for a figure or a gate in CI")
     parser.add_argument("--success", type=number(float), default=1.0, metavar="R", help="a try with this reward passed (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="decides between equally good tries (default: %(default)s)")
     group = parser.add_argument_group("filters, in order")
@@ -363,9 +370,9 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         parser.error("--best must be the last filter: it compares what the others left")
     if flags.count("--healthy") > 1:
         parser.error("--healthy can be given once")
-    outputs = [path.resolve() for path in (args.output, args.rejects) if path]
+    outputs = [path.resolve() for path in (args.output, args.rejects, args.report) if path]
     if args.rollouts.resolve() in outputs or len(set(outputs)) < len(outputs):
-        parser.error("-o, --rejects and the input must be different files")
+        parser.error("-o, --rejects, --report and the input must be different files")
     return args
 
 

@@ -73,6 +73,21 @@ def draw_pass_rates(data: dict):
     return figure
 
 
+def draw_stages(data: dict):
+    """What each stage of `filter_rollouts.py --report` kept and removed."""
+    from matplotlib import pyplot
+
+    stages = data["stages"][::-1]
+    figure, axes = pyplot.subplots(figsize=(7, 0.8 + 0.35 * len(stages)))
+    axes.barh([s["stage"] for s in stages], [s["out"] for s in stages], color="C0", label="kept")
+    axes.barh([s["stage"] for s in stages], [s["in"] - s["out"] for s in stages], left=[s["out"] for s in stages], color="C1", label="removed")
+    for place, stage in enumerate(stages):
+        axes.text(stage["in"] + data["rollouts"] * 0.01, place, f"{stage['in'] - stage['out']} removed, {stage['out']} kept", va="center")
+    axes.set(xlabel="rollouts", xlim=(0, data["rollouts"] * 1.4))
+    axes.legend(loc="lower right")
+    return figure
+
+
 FIGURES = {"rewards.svg": draw_rewards, "lengths.svg": draw_lengths, "pass_rates.svg": draw_pass_rates}
 
 
