@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import os
 import random
 import re
+import sqlite3
 import subprocess
 import sys
 import time
@@ -216,6 +218,39 @@ def test_limits_file(tmp_path: Path, text: str, code: int, said: str) -> None:
     assert "Traceback" not in told.stderr
 
 
+# Comparing
+
+
+def test_compare_tells_a_fall_from_noise(tmp_path: Path) -> None:
+    base = collect(tmp_path / "base", 0.5)
+    fell = run("compare_runs.py", base, collect(tmp_path / "worse", 0.2, seed=5), cwd=tmp_path)
+    assert fell.returncode == 1 and re.search(r"^all .* fell$", fell.stdout, re.M), fell.stdout
+    verdicts = [run("compare_runs.py", base, collect(tmp_path / f"s{seed}", 0.5, seed=seed), cwd=tmp_path).returncode for seed in range(1, 13)]
+    assert sum(verdicts) <= 2
+    same = run("compare_runs.py", base, base, "--seed", 3, cwd=tmp_path)
+    assert same.returncode == 0 and "[+0.000, +0.000]" in same.stdout and "noise" in same.stdout
+
+
+def test_compare_needs_repeats_and_common_tasks(tmp_path: Path) -> None:
+    one = write(tmp_path / "one.jsonl", *[rollout(task, 0, float(task % 2)) for task in range(6)])
+    told = run("compare_runs.py", one, one, cwd=tmp_path)
+    assert told.returncode == 0 and "needs repeats" in told.stdout
+    refused = run("compare_runs.py", one, write(tmp_path / "two.jsonl", rollout(77, 0)), cwd=tmp_path)
+    assert refused.returncode == 2 and "share no task index" in refused.stderr
+
+
+def test_compare_claims_the_interval_that_repeating_shows(tmp_path: Path) -> None:
+    """95 % intervals of an unchanged model hold 0 in about 95 of 100 comparisons."""
+    from compare_runs import Z, compare, rewards_of
+
+    held, trials = 0, 100
+    for seed in range(trials):
+        (a, _), (b, _) = (rewards_of(collect(tmp_path / str(s), 0.5, tasks=20, seed=s), None) for s in (2 * seed, 2 * seed + 1))
+        result = compare(a, b, list(a), 100, 0)
+        held += abs(result["delta"]) <= Z * result["se"]
+    assert 88 <= held <= 100
+
+
 # Watching
 
 
@@ -319,7 +354,7 @@ def test_history_leaves_other_tasks_out(tmp_path: Path) -> None:
     assert told.returncode == 0 and "note: 2 runs of other tasks are left out" in told.stdout
 
 
-def test_history_is_drawn_and_exported(tmp_path: Path, gym_python: Path) -> None:
+def test_history_is_drawn(tmp_path: Path) -> None:
     path = history(tmp_path, [0.5] * 3)
     drawn = run("quality_history.py", "plot", path, "-o", "trend.svg", cwd=tmp_path)
     assert drawn.returncode == 0 and (tmp_path / "trend.svg").read_text().startswith("<?xml"), drawn.stderr
@@ -330,7 +365,7 @@ def test_page_shows_a_history_that_says_where_it_is_from() -> None:
 
     data = json.loads((FOLDER / "practice_history.json").read_text())
     assert data["release"] == "nemo-gym 0.7.0" and data["hardware"] and data["date"]
-    assert not drifts(data["runs"][:10], data["reference"])[0]
+    assert not drifts(data["runs"][:8], data["reference"])[0]
     assert any("jump" in line for line in drifts(data["runs"], data["reference"])[0])
 
 
@@ -344,15 +379,18 @@ def test_table_is_flat_and_can_be_filtered(tmp_path: Path) -> None:
     verdict = {"_ng_task_index": 1, "_ng_rollout_index": 0, "verdict": "unhealthy", "findings": [{"check": "agent_turn_hollow"}]}
     write(tmp_path / "rollout_verdicts.jsonl", verdict)
     made = run("rollout_table.py", "rollouts.jsonl", "-o", "t.csv", cwd=tmp_path)
-    assert made.stdout == "t.csv: 3 of 3 rows\n", made.stderr
+    assert made.stdout == "t.csv: 3 rows\n", made.stderr
     with (tmp_path / "t.csv").open(newline="") as lines:
         table = {(row["task"], row["repeat"]): row for row in csv.DictReader(lines)}
     row = table["1", "0"]
     assert row["question"] == "Question 1?" and row["answer"] == 'say "no",\nplease' and row["expected"] == "Paris"
     assert row["findings"] == "agent_turn_hollow" and table["0", "0"]["tool_calls"] == "get_time({})"
+    assert run("rollout_table.py", "rollouts.jsonl", "-o", "t.db", cwd=tmp_path).stdout == "t.db: 3 rows\n"
+    with contextlib.closing(sqlite3.connect(tmp_path / "t.db")) as database:
+        assert database.execute("select answer from rollouts where verdict = 'unhealthy'").fetchall() == [('say "no",\nplease',)]
     for conditions, left in (["reward=0"], 2), (["findings=agent_turn_hollow"], 1), (["reward=0", "task=0"], 1):
         options = [word for text in conditions for word in ("--where", text)]
-        assert f": {left} of" in run("rollout_table.py", "rollouts.jsonl", "-o", "t.csv", *options, cwd=tmp_path).stdout
+        assert f": {left} rows" in run("rollout_table.py", "rollouts.jsonl", "-o", "t.csv", *options, cwd=tmp_path).stdout
     nothing = run("rollout_table.py", "rollouts.jsonl", "-o", "no.csv", "--where", "reward=7", cwd=tmp_path)
     assert nothing.returncode == 1 and "no row is left" in nothing.stderr and not (tmp_path / "no.csv").exists()
 
@@ -368,15 +406,16 @@ def test_sample_is_repeatable(tmp_path: Path) -> None:
 
 @pytest.mark.live
 def test_report_is_one_file_that_asks_no_host(tmp_path: Path) -> None:
-    one, two = collect(tmp_path / "one", 0.5, group="<b>words</b>"), collect(tmp_path / "two", 0.3, seed=2)
+    one, two = collect(tmp_path / "one", 0.5, group="</script><b>words</b>"), collect(tmp_path / "two", 0.3, seed=2)
     uv = ROOT / ".venv" / "bin" / "uv"
     command = [uv, "run", "-q", FOLDER / "quality_report.py", one, two, "-o", "report.html"]
     made = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert made.returncode == 0, made.stderr
     text = (tmp_path / "report.html").read_text()
     assert made.stdout.startswith("report.html: 2 runs, 320 rollouts, ") and len(text) < 3_000_000
-    assert not re.search(r"<(?:script|link|img)[^>]+(?:src|href)=", text) and "<script" in text
-    assert "<b>words</b>" not in text.split("<script")[0] and "Question 7?" in text
+    markup = re.sub(r"(<script[^>]*>).*?</script>", r"\1", text, flags=re.DOTALL)
+    assert not re.search(r"\b(?:src|href)=|@import|url\(", markup) and markup.count("<script") == 2, markup
+    assert "Question 7?" in text and text.count("</script>") == 2, "what a model wrote must not end the script"
     bare = subprocess.run([*command, "--no-text", "--max-rollouts", "10"], cwd=tmp_path, capture_output=True, text=True)
     assert "20 rollouts" in bare.stdout and "Question 7?" not in (tmp_path / "report.html").read_text()
 
@@ -395,6 +434,7 @@ CALLS = {
     "quality_history.py": ["append", "out.jsonl", "FILE"],
     "rollout_table.py": ["FILE", "-o", "out.csv"],
     "quality_report.py": ["FILE", "-o", "out.html"],
+    "compare_runs.py": ["FILE", "FILE"],
 }
 
 
@@ -419,6 +459,9 @@ def test_bad_rollouts_are_refused(tmp_path: Path, script: str, content: str | by
         ("quality_gate.py", ["r"], "one of the arguments --limits --suggest is required"),
         ("quality_gate.py", ["r", "--suggest", "l", "--alarm", "0.7"], "--alarm must be above 0 and below 0.5"),
         ("quality_history.py", ["check", "h", "--reference", "0"], "--reference must be 1 or more"),
+        ("compare_runs.py", ["r", "s", "--draws", "9"], "--draws must be 100 or more"),
+        ("rollout_table.py", ["r", "-o", "t.txt"], "-o must end in .db or .csv"),
+        ("rollout_table.py", ["r", "-o", "none/t.csv"], "no folder for none/t.csv. Create it first"),
         ("rollout_table.py", ["r", "-o", "t", "--where", "price=3"], "must look like COLUMN=VALUE"),
         ("rollout_table.py", ["r", "-o", "t", "--sample", "0"], "--sample must be 1 or more"),
         ("quality_report.py", ["r", "-o", "t", "--max-rollouts", "0"], "--max-rollouts must be 1 or more"),

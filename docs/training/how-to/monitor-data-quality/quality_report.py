@@ -19,9 +19,8 @@ import random
 import sys
 from pathlib import Path
 
-from run_quality import METRICS, BadInput, cell, measure, rows_of, write
 from rollout_table import flat
-from run_quality import health_of
+from run_quality import METRICS, BadInput, cell, health_of, measure, rows_of, write
 
 STYLE = """body{font:16px/1.5 system-ui,sans-serif;max-width:64rem;margin:2rem auto;padding:0 1rem;color:#1a1a1a;background:#fff}
 table{border-collapse:collapse}th,td{text-align:left;padding:.2rem 1rem .2rem 0;border-bottom:1px solid #ddd;font-variant-numeric:tabular-nums}
@@ -54,7 +53,7 @@ def tasks_of(rollouts: list[dict]) -> list[dict]:
         if isinstance(row["reward"], (int, float)):
             tasks.setdefault((row["run"], row["task"]), []).append(row)
     return [
-        {"run": run, "task": task, "group": rows[0]["group"], "question": rows[0]["question"], "repeats": len(rows),
+        {"run": run, "task": task, "environment": rows[0]["environment"], "question": rows[0]["question"], "repeats": len(rows),
          "mean_reward": round(sum(row["reward"] for row in rows) / len(rows), 4)}
         for (run, task), rows in tasks.items()
     ]
@@ -73,7 +72,7 @@ def charts(rollouts: list[dict]):
     tasks = tasks.mark_point(filled=True, size=70).encode(
         x=alt.X("task:O", title="task"), y=alt.Y("mean_reward:Q", title="mean reward"), color=color,
         shape=alt.Shape("run:N"), opacity=shown,
-        tooltip=["run:N", "task:O", "group:N", "mean_reward:Q", "repeats:Q", "question:N"],
+        tooltip=["run:N", "task:O", "environment:N", "mean_reward:Q", "repeats:Q", "question:N"],
     ).properties(width=820, height=220).add_params(click)
     single = alt.Chart(data, title="Rollouts of the chosen tasks (point at one to read it)").mark_circle(size=60, opacity=0.6).encode(
         x=alt.X("output_tokens:Q", title="output tokens"), y=alt.Y("jittered:Q", title="reward (spread a little)"), color=color,
@@ -105,17 +104,21 @@ def table(qualities: dict[str, dict]) -> str:
 
 
 def page(qualities: dict[str, dict], rollouts: list[dict], note: str, title: str) -> str:
-    chart = charts(rollouts).to_html(inline=True, fullhtml=False, embed_options={"actions": False})
+    chart = charts(rollouts).to_html(inline=True, embed_options={"actions": False})
     lines = "".join(
         f"<li><b>{html.escape(run)}</b>: {quality['scored']} of {quality['planned']} rollouts of {quality['tasks']} tasks, "
         f"{html.escape(quality['model'])}, finished {quality['finished']}</li>" for run, quality in qualities.items()
     )
-    return (
-        f'<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-        f"<title>{html.escape(title)}</title><style>{STYLE}</style></head><body><h1>{html.escape(title)}</h1><ul>{lines}</ul>"
-        f"{table(qualities)}<p><small>&plusmn; is one standard error of running the same tasks again. {note}</small></p>"
-        f"<div class=scroll>{chart}</div></body></html>\n"
+    head = f'<meta name="viewport" content="width=device-width"><title>{html.escape(title)}</title><style>{STYLE}</style></head>'
+    body = (
+        f"<body><h1>{html.escape(title)}</h1><ul>{lines}</ul>{table(qualities)}"
+        f"<p><small>&plusmn; is one standard error of running the same tasks again. {note}</small></p>"
     )
+    # Altair writes a whole page with the chart library in it. What a model has written must not end the script.
+    library, marker, spec = chart.rpartition("const spec = ")
+    spec, end, rest = spec.rpartition("</script>")
+    library = library.replace("<html>", '<html lang="en">', 1).replace("</head>", head, 1).replace("<body>", body, 1)
+    return library + marker + spec.replace("</", "<\\/") + end + rest
 
 
 def main(argv: list[str] | None = None) -> int:
