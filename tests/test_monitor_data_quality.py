@@ -16,6 +16,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 from pages import DOCS, ROOT
 
 FOLDER = DOCS / "training" / "how-to" / "monitor-data-quality"
@@ -415,6 +416,7 @@ def test_report_is_one_file_that_asks_no_host(tmp_path: Path) -> None:
     assert made.stdout.startswith("report.html: 2 runs, 320 rollouts, ") and len(text) < 3_000_000
     markup = re.sub(r"(<script[^>]*>).*?</script>", r"\1", text, flags=re.DOTALL)
     assert not re.search(r"\b(?:src|href)=|@import|url\(", markup) and markup.count("<script") == 2, markup
+    assert "<h1>Rollout quality</h1>" in markup and markup.count("<tr>") > 10
     assert "Question 7?" in text and text.count("</script>") == 2, "what a model wrote must not end the script"
     bare = subprocess.run([*command, "--no-text", "--max-rollouts", "10"], cwd=tmp_path, capture_output=True, text=True)
     assert "20 rollouts" in bare.stdout and "Question 7?" not in (tmp_path / "report.html").read_text()
@@ -423,6 +425,55 @@ def test_report_is_one_file_that_asks_no_host(tmp_path: Path) -> None:
 def test_report_says_what_it_needs(tmp_path: Path) -> None:
     refused = run("quality_report.py", write(tmp_path / "rollouts.jsonl", rollout(0, 0)), "-o", "r.html", cwd=tmp_path)
     assert refused.returncode == 2 and "Start this file with: uv run quality_report.py" in refused.stderr
+
+
+# The series: script and workflow
+
+
+def test_series_script_stops_where_it_must(tmp_path: Path) -> None:
+    """With a stand-in for `gym`, whose exit code and rollouts the test chooses."""
+    for file in FOLDER.iterdir():
+        if file.is_file():
+            (tmp_path / file.name).write_bytes(file.read_bytes())
+    limits(tmp_path, collect(tmp_path / "base", 0.5))
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    for name, text in {
+        "gym": 'while [ "$1" != -o ]; do shift; done; out=$(dirname "$2"); cp -r prepared/. "$out"; echo "{}" > "$out/quality_summary.json"; exit ${GYM_EXIT:-0}',
+        "uv": "exit 0",
+        "python": f'exec {sys.executable} "$@"',
+    }.items():
+        (programs / name).write_text(f"#!/bin/bash\n{text}\n")
+        (programs / name).chmod(0o755)
+    environment = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}"}
+
+    def series(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+        command = ["bash", "quality_run.sh", *arguments]
+        return subprocess.run(command, cwd=tmp_path, env=environment | more, capture_output=True, text=True)
+
+    assert series().returncode == 2
+    collect(tmp_path / "prepared", 0.5, seed=1)
+    passed = series("good")
+    assert passed.returncode == 0 and "PASSED" in passed.stdout and "history.jsonl: 1 runs" in passed.stdout, passed
+    collect(tmp_path / "prepared", 0.1, seed=1)
+    stopped = series("bad")
+    assert stopped.returncode == 1 and "STOPPED" in stopped.stdout and "history.jsonl: 2 runs" in stopped.stdout, stopped
+    failed = series("died", GYM_EXIT="1")
+    assert failed.returncode == 2 and "collection failed" in failed.stderr
+    collect(tmp_path / "prepared", 0.5, tasks=9)
+    assert series("other").returncode == 2
+    assert len((tmp_path / "history.jsonl").read_text().splitlines()) == 2
+
+
+def test_steps_of_the_workflow_are_shell() -> None:
+    workflow = yaml.safe_load((FOLDER / "quality-workflow.yml").read_text())
+    steps = [step["run"] for job in workflow["jobs"].values() for step in job["steps"] if "run" in step]
+    assert len(steps) == 3
+    for step in steps:
+        checked = subprocess.run(["bash", "-n", "-c", re.sub(r"\$\{\{.*?\}\}", "x", step)], capture_output=True, text=True)
+        assert checked.returncode == 0, checked.stderr
+    gym = (ROOT / "pyproject.toml").read_text().split('gym = ["')[1].split('"')[0]
+    assert gym in steps[0]
 
 
 # Bad input, of every script

@@ -70,7 +70,7 @@ def charts(rollouts: list[dict]):
     shown = alt.condition(click, alt.value(0.9), alt.value(0.15))
     tasks = alt.Chart(alt.Data(values=tasks_of(rollouts)), title="Mean reward of each task (click one; Shift adds; a click beside clears)")
     tasks = tasks.mark_point(filled=True, size=70).encode(
-        x=alt.X("task:O", title="task"), y=alt.Y("mean_reward:Q", title="mean reward"), color=color,
+        x=alt.X("task:O", title="task"), xOffset="run:N", y=alt.Y("mean_reward:Q", title="mean reward"), color=color,
         shape=alt.Shape("run:N"), opacity=shown,
         tooltip=["run:N", "task:O", "environment:N", "mean_reward:Q", "repeats:Q", "question:N"],
     ).properties(width=820, height=220).add_params(click)
@@ -80,13 +80,12 @@ def charts(rollouts: list[dict]):
     ).transform_calculate(jittered="datum.reward + (random() - 0.5) * 0.08").transform_filter(click).properties(width=820, height=220)
     small = {"width": 380, "height": 180}
     rewards = alt.Chart(data, title="Rewards").mark_bar().encode(
-        x=alt.X("reward:Q", bin=alt.Bin(maxbins=20), title="reward"), y=alt.Y("count()", title="rollouts"),
+        x=alt.X("reward:O", bin=alt.Bin(maxbins=20), title="reward"), y=alt.Y("count()", title="rollouts"),
         xOffset="run:N", color=color, tooltip=["run:N", "count()"],
     ).transform_filter(click).properties(**small)
-    lengths = alt.Chart(data, title="Output tokens").mark_bar().encode(
-        x=alt.X("output_tokens:Q", bin=alt.Bin(maxbins=20), title="output tokens"), y=alt.Y("count()", title="rollouts"),
-        color=color, opacity=alt.Opacity("cut:N", scale=alt.Scale(domain=["whole", "cut off"], range=[0.9, 0.4]), title="reply"),
-        tooltip=["run:N", "cut:N", "count()"],
+    lengths = alt.Chart(data, title="Output tokens").mark_bar(opacity=0.6).encode(
+        x=alt.X("output_tokens:Q", bin=alt.Bin(maxbins=30), title="output tokens"),
+        y=alt.Y("count()", title="rollouts", stack=False), color=color, tooltip=["run:N", "count()"],
     ).transform_filter(click).properties(**small)
     return alt.vconcat(tasks, single, alt.hconcat(rewards, lengths)).resolve_scale(color="shared")
 
@@ -117,7 +116,8 @@ def page(qualities: dict[str, dict], rollouts: list[dict], note: str, title: str
     # Altair writes a whole page with the chart library in it. What a model has written must not end the script.
     library, marker, spec = chart.rpartition("const spec = ")
     spec, end, rest = spec.rpartition("</script>")
-    library = library.replace("<html>", '<html lang="en">', 1).replace("</head>", head, 1).replace("<body>", body, 1)
+    library, _, start = library.rpartition("</head>")  # the library itself holds such tags as text
+    library = library.replace("<html>", '<html lang="en">', 1) + head + start.replace("<body>", body, 1)
     return library + marker + spec.replace("</", "<\\/") + end + rest
 
 
