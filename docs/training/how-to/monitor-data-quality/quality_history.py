@@ -22,7 +22,8 @@ import platform
 import sys
 from pathlib import Path
 
-from run_quality import METRICS, BadInput, measure, rows_of, write
+sys.path.insert(0, str(Path(__file__).parent))  # where a program that imports or runs this file finds its neighbor
+from run_quality import METRICS, BadInput, measure, rows_of, write  # noqa: E402
 
 FOLLOWED = (
     "reward", "output_tokens", "cut_share", "empty_share", "tool_use_share", "same_answer_share", "no_signal_share",
