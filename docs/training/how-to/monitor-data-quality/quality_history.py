@@ -89,8 +89,7 @@ def drifts(runs: list[dict], reference: int) -> tuple[list[str], list[str]]:
         notes.append(f"{len(runs) - len(same)} runs of other tasks are left out: rewards of different tasks do not compare")
     base, later = same[:reference], same[reference:]
     if not later:
-        notes.append(f"{len(same)} runs of these tasks; drift is checked from run {reference + 1} on")
-        return [], notes
+        return [], [*notes, f"{len(same)} runs of these tasks are too few: drift is checked from run {reference + 1} on"]
     if models := {run.get("model") for run in base} ^ {run.get("model") for run in later[-1:]}:
         notes.append(f"the model has changed: {', '.join(sorted(map(str, models)))}")
     found = []
@@ -225,7 +224,7 @@ def main(argv: list[str] | None = None) -> int:
     print(trend(runs))
     for line in [*(f"note: {note}" for note in notes), *found]:
         print(line)
-    if not found:
+    if not found and not any("too few" in note for note in notes):
         print("no drift")
     return 1 if found else 0
 

@@ -104,7 +104,7 @@ class Run:
         of = lambda part, whole: f"{part / whole:.2f}" if whole else "-"  # noqa: E731
         cells = [
             (8, time.strftime("%H:%M:%S")), (7, self.done), (9, planned or "?"),
-            (7, f"{60 * self.done / seconds:.0f}" if seconds else "-"), (8, of(self.reward, self.scored)),
+            (7, f"{60 * self.done / seconds:.0f}" if seconds >= 1 else "-"), (8, of(self.reward, self.scored)),
             (9, of(self.sums["success_rate"], self.scored)),
             *((width, of(self.sums[name], self.done)) for width, name in
               ((6, "cut_share"), (7, "empty_share"), (7, "tool_use_share"), (8, "masked_share"))),
