@@ -1,0 +1,26 @@
+#!/bin/bash
+# Collect or continue one run, hold it against the limits, add it to the history, write the report. Usage: quality_run.sh NAME [FLAGS of gym eval run]
+set -uo pipefail
+if [ $# -lt 1 ]; then
+  echo "Usage: bash quality_run.sh NAME [FLAGS of gym eval run]" >&2
+  exit 2
+fi
+name=$1 out=results/$1/rollouts.jsonl
+shift
+mkdir -p "results/$name"
+
+gym eval run --no-serve --config run.yaml -o "$out" "$@" > "results/$name/run.log" 2>&1 &
+run=$!
+python watch_run.py "$out" --max-failed 0.2 --stall 900 > "results/$name/watch.log" || kill -INT $run 2>/dev/null
+wait $run || { echo "$name: collection failed. The end of results/$name/run.log:" >&2; tail -3 "results/$name/run.log" >&2; exit 2; }
+
+python quality_gate.py "$out" --limits limits.toml | tee "results/$name/gate.txt"
+verdict=${PIPESTATUS[0]}
+[ "$verdict" = 2 ] && exit 2
+# The history keeps runs that failed the gate too: they are what the trend has to show.
+python quality_history.py append history.jsonl "$out" --label "$name" || exit 2
+python quality_history.py check history.jsonl > "results/$name/drift.txt"
+drift=$?
+tail -1 "results/$name/drift.txt"
+uv run -q quality_report.py "$out" -o "results/$name/report.html" --title "$name" || exit 2
+[ "$verdict" = 0 ] && [ "$drift" = 0 ]

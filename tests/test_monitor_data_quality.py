@@ -1,0 +1,538 @@
+"""The scripts of `monitor-data-quality`: what they measure, when they alert, and what they say to bad input."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import json
+import os
+import random
+import re
+import sqlite3
+import subprocess
+import sys
+import time
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from pages import DOCS, ROOT
+
+FOLDER = DOCS / "training" / "how-to" / "monitor-data-quality"
+SCRIPTS = sorted(path.name for path in FOLDER.glob("*.py"))
+sys.path.insert(0, str(FOLDER))
+
+
+def run(script: str, *arguments: object, cwd: Path, python: str = sys.executable) -> subprocess.CompletedProcess[str]:
+    command = [python, FOLDER / script, *map(str, arguments)]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True)
+
+
+def write(path: Path, *rows: object) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join((row if isinstance(row, str) else json.dumps(row)) + "\n" for row in rows))
+    return path
+
+
+def rollout(task: int, repeat: int, reward: float = 1.0, text: str = "Paris", tokens: int = 5, group: str = "words", **more) -> dict:
+    """One row as `gym eval run` writes it; ``cut``, ``call`` and any further field of the row."""
+    cut, call = more.pop("cut", False), more.pop("call", None)
+    output = [{"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": text}]}] if text else []
+    if call is not None:
+        output.append({"type": "function_call", "call_id": "c", "name": "get_time", "arguments": call})
+    return {
+        "_ng_task_index": task, "_ng_rollout_index": repeat, "reward": reward, "task_source": group,
+        "responses_create_params": {"input": [{"role": "user", "content": f"Question {task}?"}]},
+        "response": {
+            "model": "m", "output": output, "usage": {"input_tokens": 9, "output_tokens": tokens},
+            "incomplete_details": {"reason": "max_output_tokens"} if cut else None,
+        },
+        "_ng_environment_server": f"{group}_environment_server", **more,
+    }
+
+
+def collect(folder: Path, rate: float, tasks: int = 40, repeats: int = 4, seed: int = 0, tokens: int = 10, **more) -> Path:
+    """A run whose task ``t`` succeeds with a chance around ``rate``."""
+    chance = random.Random(seed)
+    rows = []
+    for task in range(tasks):
+        ease = min(1.0, max(0.0, rate + 0.3 * (task % 3 - 1)))
+        for repeat in range(repeats):
+            length = max(1, round(chance.gauss(tokens, 2)))
+            rows.append(rollout(task, repeat, float(chance.random() < ease), f"answer {chance.random()}", length, **more))
+    write(folder / "rollouts_materialized_inputs.jsonl", *({"_ng_task_index": row["_ng_task_index"]} for row in rows))
+    write(folder / "rollouts_failures.jsonl")
+    return write(folder / "rollouts.jsonl", *rows)
+
+
+def metrics_of(path: Path, **options) -> dict:
+    from run_quality import measure
+
+    return {name: metric["value"] for name, metric in measure(path, **options)["metrics"].items()}
+
+
+# Measuring
+
+
+def test_metrics_of_a_small_run(tmp_path: Path) -> None:
+    rows = [
+        rollout(0, 0, 1.0), rollout(0, 1, 1.0), rollout(1, 0, 0.5, "Rome", 9, cut=True), rollout(1, 1, 0.0, ""),
+        rollout(2, 0, 0.0, "", call='{"city": "Oslo"}', group="tools"), rollout(2, 1, 1.0, "x", call="{", group="tools"),
+        rollout(3, 0, 1.0, "masked", mask_sample=True),
+    ]
+    path = write(tmp_path / "rollouts.jsonl", *rows)
+    write(tmp_path / "rollouts_materialized_inputs.jsonl", *({"_ng_task_index": 0} for _ in range(8)))
+    write(tmp_path / "rollouts_failures.jsonl", {"_ng_failure_class": "judge_failed"}, {"_ng_failure_class": "judge_failed"})
+    write(tmp_path / "rollout_verdicts.jsonl", *(
+        {"_ng_task_index": row["_ng_task_index"], "_ng_rollout_index": row["_ng_rollout_index"], "verdict": verdict}
+        for row, verdict in zip(rows, ["healthy"] * 5 + ["unhealthy", "unobserved"])
+    ))
+    write(tmp_path / "quality_summary.json", {"run": {"issues": {"agent_turn_hollow": 1, "model_call_failed": 0}}})
+    found = metrics_of(path)
+    assert found["reward"] == pytest.approx(3.5 / 6) and found["success_rate"] == pytest.approx(0.5)
+    assert found["no_signal_share"] == pytest.approx(1 / 3) and found["same_answer_share"] == pytest.approx(1 / 3)
+    assert found["cut_share"] == pytest.approx(1 / 7) and found["empty_share"] == pytest.approx(1 / 7)
+    assert found["tool_use_share"] == pytest.approx(2 / 7) and found["bad_arguments_share"] == pytest.approx(1 / 2)
+    assert found["masked_share"] == pytest.approx(1 / 7)
+    assert found["missing_share"] == pytest.approx(1 / 8) and found["failed_attempts"] == pytest.approx(2 / 8)
+    assert found["unhealthy_share"] == pytest.approx(1 / 7) and found["unobserved_share"] == pytest.approx(1 / 7)
+    assert "seconds" not in found and "aggregate_gap" not in found
+    told = run("run_quality.py", "rollouts.jsonl", "--json", "quality.json", cwd=tmp_path)
+    assert told.returncode == 0, told.stderr
+    assert told.stdout.startswith("7 of 8 planned rollouts scored, 4 tasks, 2 failed attempts (judge_failed)\nrewards: 0.0 x 2, 0.5 x 1")
+    assert "health issues: agent_turn_hollow 1" in told.stdout and "model_call_failed" not in told.stdout
+    saved = json.loads((tmp_path / "quality.json").read_text())
+    assert set(saved["groups"]) == {"words", "tools"} and saved["groups"]["tools"]["tool_use_share"]["value"] == 1
+
+
+def test_error_is_that_of_running_the_same_tasks_again(tmp_path: Path) -> None:
+    from run_quality import mean, measure
+
+    # Tasks that are all solved or all missed come out the same again, however different they are.
+    assert mean({task: [float(task % 2)] * 4 for task in range(10)})["se"] == 0
+    assert mean({task: [0.0, 1.0] for task in range(50)})["se"] == pytest.approx((0.5 / 100) ** 0.5)
+    # What is claimed is what repeating the run many times shows.
+    runs = [measure(collect(tmp_path / str(seed), 0.5, seed=seed))["metrics"]["reward"] for seed in range(60)]
+    values = [run["value"] for run in runs]
+    centre = sum(values) / len(values)
+    seen = (sum((value - centre) ** 2 for value in values) / (len(values) - 1)) ** 0.5
+    claimed = sum(run["se"] for run in runs) / len(runs)
+    assert seen == pytest.approx(claimed, rel=0.3)
+
+
+def test_groups_by_any_field(tmp_path: Path) -> None:
+    rows = [rollout(task, 0, float(task), metadata={"family": "even" if task % 2 == 0 else "odd"}) for task in range(4)]
+    told = run("run_quality.py", write(tmp_path / "r.jsonl", *rows), "--by", "metadata.family", cwd=tmp_path)
+    assert told.stdout.splitlines()[2].split() == ["metric", "all", "even", "odd"]
+
+
+def test_an_aggregate_of_other_rows_shows(tmp_path: Path) -> None:
+    path = write(tmp_path / "rollouts.jsonl", rollout(0, 0, 1.0), rollout(0, 1, 0.0))
+    entry = {"agent_ref": {"name": "a"}, "_ng_environment_server": "words_environment_server"}
+    for reward, gap in ((0.5, 0.0), (0.25, 0.25)):
+        (tmp_path / "rollouts_aggregate_metrics.json").write_text(json.dumps([{**entry, "agent_metrics": {"mean/reward": reward}}]))
+        assert metrics_of(path)["aggregate_gap"] == pytest.approx(gap)
+
+
+def test_fingerprint_is_that_of_the_tasks(tmp_path: Path) -> None:
+    from run_quality import measure
+
+    one = [rollout(task, 0) for task in range(5)]
+    prints = [measure(write(tmp_path / f"{n}.jsonl", *rows))["tasks_fingerprint"] for n, rows in enumerate((one, one[::-1], one[:4]))]
+    assert prints[0] == prints[1] != prints[2]
+
+
+# The gate
+
+
+def limits(tmp_path: Path, base: Path) -> Path:
+    made = run("quality_gate.py", base, "--suggest", tmp_path / "limits.toml", cwd=tmp_path)
+    assert made.returncode == 0, made.stderr
+    return tmp_path / "limits.toml"
+
+
+def test_gate_passes_an_unchanged_model_and_stops_a_worse_one(tmp_path: Path) -> None:
+    made = limits(tmp_path, collect(tmp_path / "base", 0.5))
+    rules = tomllib.loads(made.read_text())["limit"]
+    assert all(rule["reason"] for rule in rules) and {"reward", "missing_share"} <= {rule["metric"] for rule in rules}
+    codes = [run("quality_gate.py", collect(tmp_path / f"same{seed}", 0.5, seed=seed), "--limits", made, cwd=tmp_path).returncode
+             for seed in range(1, 21)]
+    assert codes == [0] * 20
+    stopped = run("quality_gate.py", collect(tmp_path / "worse", 0.25, seed=3), "--limits", made, cwd=tmp_path)
+    assert stopped.returncode == 1 and stopped.stdout.startswith("ERROR") and "STOPPED: " in stopped.stdout
+
+
+def test_gate_sees_cut_answers_and_lost_rollouts(tmp_path: Path) -> None:
+    made = limits(tmp_path, collect(tmp_path / "base", 0.5))
+    candidate = collect(tmp_path / "new", 0.5, seed=1, cut=True)
+    with (tmp_path / "new" / "rollouts_materialized_inputs.jsonl").open("a") as more:
+        more.write('{"_ng_task_index": 9}\n' * 20)
+    stopped = run("quality_gate.py", candidate, "--limits", made, cwd=tmp_path)
+    wrong = {line.split()[1] for line in stopped.stdout.splitlines() if line.startswith("ERROR")}
+    assert stopped.returncode == 1 and wrong == {"cut_share", "missing_share"}
+
+
+def test_false_alarms_are_as_rare_as_asked(tmp_path: Path) -> None:
+    """At 5 % per limit, about one run in twenty of an unchanged model falls below the reward limit."""
+    from quality_gate import suggest
+    from run_quality import measure
+
+    alarms = trials = 0
+    for seed in range(0, 240, 2):
+        base, again = (measure(collect(tmp_path / str(s), 0.5, tasks=20, seed=s)) for s in (seed, seed + 1))
+        rule = next(rule for rule in tomllib.loads(suggest(base, 0.05))["limit"] if rule["metric"] == "reward")
+        alarms += again["metrics"]["reward"]["value"] < rule["min"]
+        trials += 1
+    assert alarms / trials <= 0.12
+
+
+def test_gate_refuses_other_tasks(tmp_path: Path) -> None:
+    made = limits(tmp_path, collect(tmp_path / "base", 0.5))
+    refused = run("quality_gate.py", collect(tmp_path / "other", 0.5, tasks=30), "--limits", made, cwd=tmp_path)
+    assert refused.returncode == 2 and "was made for other tasks" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "said"),
+    [
+        ('[[limit]]\nmetric = "reward"\nmin = 2\nlevel = "warning"\nreason = "r"', 0, "PASSED: 0 errors, 1 warnings, 0 ok"),
+        ('[[limit]]\nmetric = "seconds"\nmax = 9\nreason = "r"', 1, "not measured"),
+        ('[[limit]]\nmetric = "reward"\ngroup = "none"\nmin = 0\nreason = "r"', 1, "not measured"),
+        ('[[limit]]\nmetric = "reward"\nmin = 0\nmax = 0.9999\nreason = "r"', 1, "ERROR"),
+        ("", 2, "limits.toml holds no [[limit]]. Write some with --suggest limits.toml."),
+        ("limit = 3", 2, "holds no [[limit]]"),
+        ("[[limit", 2, "limits.toml is not TOML"),
+        ('[[limit]]\nmetric = "rewards"\nmin = 0\nreason = "r"', 2, "limit 1: metric must be one of reward, "),
+        ('[[limit]]\nmetric = "reward"\nreason = "r"', 2, "limit 1: give min or max, as a number."),
+        ('[[limit]]\nmetric = "reward"\nmin = "0"\nreason = "r"', 2, "limit 1: give min or max, as a number."),
+        ('[[limit]]\nmetric = "reward"\nmin = 0\nlevel = "fatal"\nreason = "r"', 2, 'level must be "error" or "warning"'),
+        ('[[limit]]\nmetric = "reward"\nminimum = 0\nmin = 0\nreason = "r"', 2, "unknown key minimum"),
+        ('[[limit]]\nmetric = "reward"\nmin = 0', 2, "a limit without a reason"),
+    ],
+)
+def test_limits_file(tmp_path: Path, text: str, code: int, said: str) -> None:
+    write(tmp_path / "rollouts.jsonl", rollout(0, 0), rollout(0, 1))
+    (tmp_path / "limits.toml").write_text(text)
+    told = run("quality_gate.py", "rollouts.jsonl", "--limits", "limits.toml", cwd=tmp_path)
+    assert told.returncode == code and said in told.stdout + told.stderr, told
+    assert "Traceback" not in told.stderr
+
+
+# Comparing
+
+
+def test_compare_tells_a_fall_from_noise(tmp_path: Path) -> None:
+    base = collect(tmp_path / "base", 0.5)
+    fell = run("compare_runs.py", base, collect(tmp_path / "worse", 0.2, seed=5), cwd=tmp_path)
+    assert fell.returncode == 1 and re.search(r"^all .* fell$", fell.stdout, re.M), fell.stdout
+    verdicts = [run("compare_runs.py", base, collect(tmp_path / f"s{seed}", 0.5, seed=seed), cwd=tmp_path).returncode for seed in range(1, 13)]
+    assert sum(verdicts) <= 2
+    same = run("compare_runs.py", base, base, "--seed", 3, cwd=tmp_path)
+    assert same.returncode == 0 and "[+0.000, +0.000]" in same.stdout and "noise" in same.stdout
+
+
+def test_compare_needs_repeats_and_common_tasks(tmp_path: Path) -> None:
+    one = write(tmp_path / "one.jsonl", *[rollout(task, 0, float(task % 2)) for task in range(6)])
+    told = run("compare_runs.py", one, one, cwd=tmp_path)
+    assert told.returncode == 0 and "needs repeats" in told.stdout
+    refused = run("compare_runs.py", one, write(tmp_path / "two.jsonl", rollout(77, 0)), cwd=tmp_path)
+    assert refused.returncode == 2 and "share no task index" in refused.stderr
+
+
+def test_compare_claims_the_interval_that_repeating_shows(tmp_path: Path) -> None:
+    """95 % intervals of an unchanged model hold 0 in about 95 of 100 comparisons."""
+    from compare_runs import Z, compare, rewards_of
+
+    held, trials = 0, 100
+    for seed in range(trials):
+        (a, _), (b, _) = (rewards_of(collect(tmp_path / str(s), 0.5, tasks=20, seed=s), None) for s in (2 * seed, 2 * seed + 1))
+        result = compare(a, b, list(a), 100, 0)
+        held += abs(result["delta"]) <= Z * result["se"]
+    assert 88 <= held <= 100
+
+
+# Watching
+
+
+def test_watch_follows_a_run_to_its_end(tmp_path: Path) -> None:
+    source = collect(tmp_path / "source", 0.5).read_text().splitlines(keepends=True)
+    target = tmp_path / "run" / "rollouts.jsonl"
+    target.parent.mkdir()
+    command = [sys.executable, FOLDER / "watch_run.py", target, "--every", "0.2", "--stall", "30"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as watching:
+        with target.open("w") as rows:
+            for line in source:
+                rows.write(line[:20])
+                rows.flush()  # a torn line is not an error while the run goes on
+                time.sleep(0.005)
+                rows.write(line[20:])
+                rows.flush()
+        time.sleep(0.5)
+        (target.parent / "quality_summary.json").write_text("{}")
+        told, _ = watching.communicate(timeout=20)
+    assert watching.returncode == 0 and told.endswith("finished: 160 rollouts, 0 failed attempts, no alert\n"), told
+    assert len(told.splitlines()) > 4
+
+
+@pytest.mark.parametrize(
+    ("options", "rows", "failed", "alert"),
+    [
+        (["--max-cut", "0.3"], [rollout(t, 0, cut=True) for t in range(10)], 0, "cut share is 1.00 after 10 rollouts, the limit is 0.3"),
+        (["--max-cut", "0.3"], [rollout(t, 0, cut=t == 0) for t in range(2)], 0, None),  # half of two says nothing yet
+        (["--max-empty", "0.1"], [rollout(t, 0, text="") for t in range(9)], 0, "empty share is 1.00"),
+        (["--max-masked", "0.1"], [rollout(t, 0, mask_sample=True) for t in range(9)], 0, "masked share is 1.00"),
+        (["--max-failed", "0.05"], [rollout(t, 0) for t in range(10)], 9, "failed share is 0.47 after 19 rollouts"),
+        (["--max-failed", "0.05"], [rollout(t, 0) for t in range(10)], 1, None),
+        (["--min-reward", "0.3"], [rollout(t, 0, 0.0) for t in range(40)], 0, "mean reward is 0.00 after 40 rollouts"),
+        (["--min-reward", "0.3"], [rollout(t, 0, 0.0) for t in range(6)], 0, None),
+        (["--min-reward", "0.3"], [rollout(t, 0, float(t % 4 == 0)) for t in range(40)], 0, None),
+        ([], [rollout(t, 0, 0.0, cut=True) for t in range(40)], 40, None),
+    ],
+)
+def test_watch_alerts_only_beyond_noise(tmp_path: Path, options: list, rows: list, failed: int, alert: str | None) -> None:
+    write(tmp_path / "rollouts.jsonl", *rows)
+    write(tmp_path / "rollouts_failures.jsonl", *[{"_ng_failure_class": "agent_run_error"}] * failed)
+    told = run("watch_run.py", "rollouts.jsonl", "--once", *options, cwd=tmp_path)
+    assert told.returncode == (1 if alert else 0), told
+    assert f"ALERT: {alert}" in told.stdout if alert else "ALERT" not in told.stdout
+
+
+def test_watch_alerts_on_a_stall_and_forgets_a_run_that_started_over(tmp_path: Path) -> None:
+    stalled = run("watch_run.py", "none.jsonl", "--stall", "0.5", cwd=tmp_path)
+    assert stalled.returncode == 1 and "ALERT: none.jsonl has no row for 0.5 s" in stalled.stdout
+    path = write(tmp_path / "rollouts.jsonl", *[rollout(t, 0) for t in range(5)])
+    assert "ALERT: no new row for 0.5 s" in run("watch_run.py", path, "--stall", "0.5", cwd=tmp_path).stdout
+    from watch_run import Run
+
+    seen = Run(path, 1.0)
+    seen.look()
+    assert seen.done == 5
+    write(path, rollout(0, 0))
+    seen.look()
+    assert seen.done == 1
+
+
+# History
+
+
+def history(tmp_path: Path, rates: list[float], **last) -> Path:
+    for number, rate in enumerate(rates):
+        more = last if number == len(rates) - 1 else {}
+        path = collect(tmp_path / str(number), rate, seed=number, **more)
+        added = run("quality_history.py", "append", "history.jsonl", path, "--label", f"run {number}", cwd=tmp_path)
+        assert added.stdout == f"history.jsonl: {number + 1} runs\n", added.stderr
+    return tmp_path / "history.jsonl"
+
+
+def test_history_tells_a_jump_from_noise(tmp_path: Path) -> None:
+    path = history(tmp_path, [0.5] * 10)
+    steady = run("quality_history.py", "check", path, cwd=tmp_path)
+    assert steady.returncode == 0 and steady.stdout.endswith("no drift\n"), steady.stdout
+    worse = collect(tmp_path / "worse", 0.2, seed=99)
+    run("quality_history.py", "append", path, worse, cwd=tmp_path)
+    jumped = run("quality_history.py", "check", path, cwd=tmp_path)
+    assert jumped.returncode == 1 and "jump: reward is " in jumped.stdout
+
+
+def test_history_tells_a_creep(tmp_path: Path) -> None:
+    path = history(tmp_path, [0.5] * 8)
+    runs = [json.loads(line) for line in path.read_text().splitlines()]
+    runs += [json.loads(json.dumps(runs[0])) for _ in range(8)]
+    centre = sum(run["metrics"]["reward"]["value"] for run in runs[:8]) / 8
+    for entry in runs[8:]:
+        entry["metrics"]["reward"]["value"] = centre - 0.01  # never a jump
+    write(path, *runs)
+    crept = run("quality_history.py", "check", path, cwd=tmp_path)
+    assert crept.returncode == 1 and "creep: reward has been below the reference" in crept.stdout and "jump: reward" not in crept.stdout
+    write(path, *runs[:-1])
+    assert "creep: reward" not in run("quality_history.py", "check", path, cwd=tmp_path).stdout
+
+
+def test_history_leaves_other_tasks_out(tmp_path: Path) -> None:
+    path = history(tmp_path, [0.5, 0.5, 0.5], tasks=10)
+    told = run("quality_history.py", "check", path, "--reference", "1", cwd=tmp_path)
+    assert told.returncode == 0 and "note: 2 runs of other tasks are left out" in told.stdout
+
+
+def test_history_is_drawn(tmp_path: Path) -> None:
+    path = history(tmp_path, [0.5] * 3)
+    drawn = run("quality_history.py", "plot", path, "-o", "trend.svg", cwd=tmp_path)
+    assert drawn.returncode == 0 and (tmp_path / "trend.svg").read_text().startswith("<?xml"), drawn.stderr
+
+
+def test_page_shows_a_history_that_says_where_it_is_from() -> None:
+    from quality_history import drifts
+
+    data = json.loads((FOLDER / "practice_history.json").read_text())
+    assert data["release"] == "nemo-gym 0.7.0" and data["hardware"] and data["date"]
+    assert not drifts(data["runs"][:6], data["reference"])[0]
+    assert any("jump" in line for line in drifts(data["runs"], data["reference"])[0])
+
+
+# Tables and the report
+
+
+def test_table_is_flat_and_can_be_filtered(tmp_path: Path) -> None:
+    rows = [rollout(1, 0, 0.0, 'say "no",\nplease', expected_answer="Paris"), rollout(0, 0, call="{}"), rollout(0, 1, 0.0)]
+    write(tmp_path / "rollouts.jsonl", *rows)
+    (tmp_path / "quality_summary.json").write_text('{"run": {}}')
+    verdict = {"_ng_task_index": 1, "_ng_rollout_index": 0, "verdict": "unhealthy", "findings": [{"check": "agent_turn_hollow"}]}
+    write(tmp_path / "rollout_verdicts.jsonl", verdict)
+    made = run("rollout_table.py", "rollouts.jsonl", "-o", "t.csv", cwd=tmp_path)
+    assert made.stdout == "t.csv: 3 rows\n", made.stderr
+    with (tmp_path / "t.csv").open(newline="") as lines:
+        table = {(row["task"], row["repeat"]): row for row in csv.DictReader(lines)}
+    row = table["1", "0"]
+    assert row["question"] == "Question 1?" and row["answer"] == 'say "no",\nplease' and row["expected"] == "Paris"
+    assert row["findings"] == "agent_turn_hollow" and table["0", "0"]["tool_calls"] == "get_time({})"
+    assert run("rollout_table.py", "rollouts.jsonl", "-o", "t.db", cwd=tmp_path).stdout == "t.db: 3 rows\n"
+    with contextlib.closing(sqlite3.connect(tmp_path / "t.db")) as database:
+        assert database.execute("select answer from rollouts where verdict = 'unhealthy'").fetchall() == [('say "no",\nplease',)]
+    for conditions, left in (["reward=0"], 2), (["findings=agent_turn_hollow"], 1), (["reward=0", "task=0"], 1):
+        options = [word for text in conditions for word in ("--where", text)]
+        assert f": {left} rows" in run("rollout_table.py", "rollouts.jsonl", "-o", "t.csv", *options, cwd=tmp_path).stdout
+    nothing = run("rollout_table.py", "rollouts.jsonl", "-o", "no.csv", "--where", "reward=7", cwd=tmp_path)
+    assert nothing.returncode == 1 and "no row is left" in nothing.stderr and not (tmp_path / "no.csv").exists()
+
+
+def test_sample_is_repeatable(tmp_path: Path) -> None:
+    collect(tmp_path, 0.5)
+    made = []
+    for seed in (0, 0, 1):
+        assert run("rollout_table.py", "rollouts.jsonl", "-o", "t.csv", "--sample", 20, "--seed", seed, cwd=tmp_path).returncode == 0
+        made.append((tmp_path / "t.csv").read_text())
+    assert made[0] == made[1] != made[2] and len(list(csv.reader(made[0].splitlines()))) == 21
+
+
+@pytest.mark.live
+def test_report_is_one_file_that_asks_no_host(tmp_path: Path) -> None:
+    one, two = collect(tmp_path / "one", 0.5, group="</script><b>words</b>"), collect(tmp_path / "two", 0.3, seed=2)
+    uv = ROOT / ".venv" / "bin" / "uv"
+    command = [uv, "run", "-q", FOLDER / "quality_report.py", one, two, "-o", "report.html"]
+    made = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert made.returncode == 0, made.stderr
+    text = (tmp_path / "report.html").read_text()
+    assert made.stdout.startswith("report.html: 2 runs, 320 rollouts, ") and len(text) < 3_000_000
+    markup = re.sub(r"(<script[^>]*>).*?</script>", r"\1", text, flags=re.DOTALL)
+    assert not re.search(r"\b(?:src|href)=|@import|url\(", markup) and markup.count("<script") == 2, markup
+    assert "<h1>Rollout quality</h1>" in markup and markup.count("<tr>") > 10
+    assert "Question 7?" in text and text.count("</script>") == 2, "what a model wrote must not end the script"
+    bare = subprocess.run([*command, "--no-text", "--max-rollouts", "10"], cwd=tmp_path, capture_output=True, text=True)
+    assert "20 rollouts" in bare.stdout and "Question 7?" not in (tmp_path / "report.html").read_text()
+
+
+def test_report_says_what_it_needs(tmp_path: Path) -> None:
+    refused = run("quality_report.py", write(tmp_path / "rollouts.jsonl", rollout(0, 0)), "-o", "r.html", cwd=tmp_path)
+    assert refused.returncode == 2 and "Start this file with: uv run quality_report.py" in refused.stderr
+
+
+# The series: script and workflow
+
+
+def test_series_script_stops_where_it_must(tmp_path: Path) -> None:
+    """With a stand-in for `gym`, whose exit code and rollouts the test chooses."""
+    for file in FOLDER.iterdir():
+        if file.is_file():
+            (tmp_path / file.name).write_bytes(file.read_bytes())
+    limits(tmp_path, collect(tmp_path / "base", 0.5))
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    for name, text in {
+        "gym": 'while [ "$1" != -o ]; do shift; done; out=$(dirname "$2"); cp -r prepared/. "$out"; echo "{}" > "$out/quality_summary.json"; exit ${GYM_EXIT:-0}',
+        "uv": "exit 0",
+        "python": f'exec {sys.executable} "$@"',
+    }.items():
+        (programs / name).write_text(f"#!/bin/bash\n{text}\n")
+        (programs / name).chmod(0o755)
+    environment = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}"}
+
+    def series(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+        command = ["bash", "quality_run.sh", *arguments]
+        return subprocess.run(command, cwd=tmp_path, env=environment | more, capture_output=True, text=True)
+
+    assert series().returncode == 2
+    collect(tmp_path / "prepared", 0.5, seed=1)
+    passed = series("good")
+    assert passed.returncode == 0 and "PASSED" in passed.stdout and "history.jsonl: 1 runs" in passed.stdout, passed
+    collect(tmp_path / "prepared", 0.1, seed=1)
+    stopped = series("bad")
+    assert stopped.returncode == 1 and "STOPPED" in stopped.stdout and "history.jsonl: 2 runs" in stopped.stdout, stopped
+    failed = series("died", GYM_EXIT="1")
+    assert failed.returncode == 2 and "collection failed" in failed.stderr
+    collect(tmp_path / "prepared", 0.5, tasks=9)
+    assert series("other").returncode == 2
+    assert len((tmp_path / "history.jsonl").read_text().splitlines()) == 2
+
+
+def test_steps_of_the_workflow_are_shell() -> None:
+    workflow = yaml.safe_load((FOLDER / "quality-workflow.yml").read_text())
+    steps = [step["run"] for job in workflow["jobs"].values() for step in job["steps"] if "run" in step]
+    assert len(steps) == 3
+    for step in steps:
+        checked = subprocess.run(["bash", "-n", "-c", re.sub(r"\$\{\{.*?\}\}", "x", step)], capture_output=True, text=True)
+        assert checked.returncode == 0, checked.stderr
+    gym = (ROOT / "pyproject.toml").read_text().split('gym = ["')[1].split('"')[0]
+    assert gym in steps[0]
+
+
+# Bad input, of every script
+
+CALLS = {
+    "run_quality.py": ["FILE"],
+    "quality_gate.py": ["FILE", "--suggest", "out.toml"],
+    "watch_run.py": ["FILE", "--once"],
+    "quality_history.py": ["append", "out.jsonl", "FILE"],
+    "rollout_table.py": ["FILE", "-o", "out.csv"],
+    "quality_report.py": ["FILE", "-o", "out.html"],
+    "compare_runs.py": ["FILE", "FILE"],
+}
+
+
+@pytest.mark.parametrize("script", CALLS)
+@pytest.mark.parametrize("content", [None, "", json.dumps(rollout(0, 0)) + '\n{"_ng\n', '{"messages": []}\n', "[1]\n", b"\xff\xfe\x00\n"])
+def test_bad_rollouts_are_refused(tmp_path: Path, script: str, content: str | bytes | None) -> None:
+    if script in ("watch_run.py", "rollout_table.py") and content in ("", '{"messages": []}\n'):
+        pytest.skip("tested by itself")
+    if content is not None:
+        (tmp_path / "r.jsonl").write_bytes(content if isinstance(content, bytes) else content.encode())
+    refused = run(script, *("r.jsonl" if word == "FILE" else word for word in CALLS[script]), cwd=tmp_path)
+    assert refused.returncode == 2 and refused.stderr.startswith(f"{script}: "), refused
+    assert "r.jsonl" in refused.stderr and len(refused.stderr.splitlines()) == 1 and "Traceback" not in refused.stderr
+    assert not list(tmp_path.glob("*out.*"))
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments", "message"),
+    [
+        ("watch_run.py", ["r", "--max-cut", "2"], "--max-cut must be between 0 and 1"),
+        ("watch_run.py", ["r", "--every", "0"], "--every and --stall must be above 0"),
+        ("quality_gate.py", ["r"], "one of the arguments --limits --suggest is required"),
+        ("quality_gate.py", ["r", "--suggest", "l", "--alarm", "0.7"], "--alarm must be above 0 and below 0.5"),
+        ("quality_history.py", ["check", "h", "--reference", "0"], "--reference must be 1 or more"),
+        ("compare_runs.py", ["r", "s", "--draws", "9"], "--draws must be 100 or more"),
+        ("rollout_table.py", ["r", "-o", "t.txt"], "-o must end in .db or .csv"),
+        ("rollout_table.py", ["r", "-o", "none/t.csv"], "no folder for none/t.csv. Create it first"),
+        ("rollout_table.py", ["r", "-o", "t", "--where", "price=3"], "must look like COLUMN=VALUE"),
+        ("rollout_table.py", ["r", "-o", "t", "--sample", "0"], "--sample must be 1 or more"),
+        ("quality_report.py", ["r", "-o", "t", "--max-rollouts", "0"], "--max-rollouts must be 1 or more"),
+    ],
+)
+def test_wrong_options_are_refused(tmp_path: Path, script: str, arguments: list[str], message: str) -> None:
+    refused = run(script, *arguments, cwd=tmp_path)
+    assert refused.returncode == 2 and message in refused.stderr and "Traceback" not in refused.stderr
+
+
+@pytest.mark.parametrize("text", [None, "", "{\n", '{"a": 1}\n'])
+def test_history_refuses_what_is_none(tmp_path: Path, text: str | None) -> None:
+    if text is not None:
+        (tmp_path / "h.jsonl").write_text(text)
+    refused = run("quality_history.py", "check", "h.jsonl", cwd=tmp_path)
+    assert refused.returncode == 2 and refused.stderr.startswith("quality_history.py: ") and "Traceback" not in refused.stderr
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_help(tmp_path: Path, script: str) -> None:
+    helped = run(script, "--help", cwd=tmp_path)
+    assert helped.returncode == 0 and "Exit code:" in helped.stdout
+    assert os.environ.get("PYTHONPATH") is None or helped.stderr == ""
