@@ -489,11 +489,16 @@ CALLS = {
 }
 
 
-@pytest.mark.parametrize("script", CALLS)
-@pytest.mark.parametrize("content", [None, "", json.dumps(rollout(0, 0)) + '\n{"_ng\n', '{"messages": []}\n', "[1]\n", b"\xff\xfe\x00\n"])
+# A file that is still empty, and rows of another kind, mean something else to these two; they have tests of their own.
+LENIENT = {"watch_run.py", "rollout_table.py"}
+CONTENTS = [None, "", json.dumps(rollout(0, 0)) + '\n{"_ng\n', '{"messages": []}\n', "[1]\n", b"\xff\xfe\x00\n"]
+
+
+@pytest.mark.parametrize(
+    ("script", "content"),
+    [(script, content) for script in CALLS for content in CONTENTS if script not in LENIENT or content not in ("", '{"messages": []}\n')],
+)
 def test_bad_rollouts_are_refused(tmp_path: Path, script: str, content: str | bytes | None) -> None:
-    if script in ("watch_run.py", "rollout_table.py") and content in ("", '{"messages": []}\n'):
-        pytest.skip("tested by itself")
     if content is not None:
         (tmp_path / "r.jsonl").write_bytes(content if isinstance(content, bytes) else content.encode())
     refused = run(script, *("r.jsonl" if word == "FILE" else word for word in CALLS[script]), cwd=tmp_path)
