@@ -2,8 +2,9 @@
 
     python rescore.py ROLLOUTS.jsonl OUTPUT.jsonl --config CONFIG.yaml [options of gym eval reverify]
 
-The tasks are read from ROLLOUTS_materialized_inputs.jsonl, which the run wrote beside its rollouts. What Gym prints goes
-to OUTPUT.log. Exit code: 0 done, 1 Gym refused or failed (its last line is shown), 2 bad input.
+The tasks are read from ROLLOUTS_materialized_inputs.jsonl, which the run wrote beside its rollouts. Gym's servers may go
+on running meanwhile: the re-scoring takes another port for its head server. What Gym prints goes to
+OUTPUT.log. Exit code: 0 done, 1 Gym refused or failed (its last line is shown), 2 bad input.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import argparse
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -60,6 +62,12 @@ def reverify(command: list[str], log: Path) -> int:
                     time.sleep(0.1)
 
 
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
 def alive(group: int) -> bool:
     try:
         os.killpg(group, 0)
@@ -92,7 +100,8 @@ def main(argv: list[str] | None = None) -> int:
                 raise BadInput(f"Cannot read {path}: no such file. Both files come from the same gym eval run.")
         old = rewards(args.rollouts)
         args.output.parent.mkdir(parents=True, exist_ok=True)
-        command = ["gym", "eval", "reverify", "--inputs", inputs, "--rollouts", args.rollouts, "-o", args.output, *options]
+        head = f"++head_server={{host: 127.0.0.1, port: {free_port()}}}"
+        command = ["gym", "eval", "reverify", "--inputs", inputs, "--rollouts", args.rollouts, "-o", args.output, *options, head]
         log = args.output.with_suffix(".log")
         try:
             status = reverify([str(part) for part in command], log)
