@@ -169,9 +169,9 @@ def test_rescore_counts_the_changes_and_ends_what_gym_leaves(tmp_path: Path) -> 
 
 def test_rescore_shows_why_gym_refused(tmp_path: Path) -> None:
     write(tmp_path / "a.jsonl", rollout(0, 1)), write(tmp_path / "a_materialized_inputs.jsonl", {})
-    path = fake_gym(tmp_path, "echo much; echo 'Output file already exists'; exit 1")
+    path = fake_gym(tmp_path, "echo much; echo 'Error: Output file'; echo 'already exists'; echo '(server) bye'; exit 1")
     refused = script("rescore.py", "a.jsonl", "b.jsonl", cwd=tmp_path, PATH=path)
-    assert refused.returncode == 1 and "Output file already exists" in refused.stderr and "b.log" in refused.stderr
+    assert refused.returncode == 1 and "log:\nError: Output file already exists\n" in refused.stderr and "b.log" in refused.stderr
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """Serve a judge that fails in the ways real ones do: too many requests, no answer, rubbish, no verdict.
 
-    python flaky_judge.py [--port 8001] [--modes ok 429 hang html empty waffle 500]
+    python flaky_judge.py [--port 8001] [--modes ok 429 ok hang ok html ok empty ok waffle ok 500]
 
 An OpenAI-compatible endpoint (/v1/chat/completions) without a model. Each new prompt gets the next mode of the list and
 keeps it, however often it is asked. "ok" says [[yes]] if the text after REFERENCE: stands between <answer> and </answer>.
@@ -26,6 +26,9 @@ MODES = {
     "empty": "status 200 and no text",
     "waffle": "status 200 and a text without a verdict",
 }
+
+
+USUAL = ["ok", "429", "ok", "hang", "ok", "html", "ok", "empty", "ok", "waffle", "ok", "500"]
 
 
 class Judge(BaseHTTPRequestHandler):
@@ -91,7 +94,7 @@ class Server(ThreadingHTTPServer):
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--port", type=int, default=8001)
-    parser.add_argument("--modes", nargs="+", choices=list(MODES), default=list(MODES), metavar="MODE", help=", ".join(f"{k}: {v}" for k, v in MODES.items()))
+    parser.add_argument("--modes", nargs="+", choices=list(MODES), default=USUAL, metavar="MODE", help=", ".join(f"{k}: {v}" for k, v in MODES.items()))
     args = parser.parse_args(argv)
     Judge.modes = itertools.cycle(args.modes)
     try:

@@ -4,7 +4,7 @@
 
 The tasks are read from ROLLOUTS_materialized_inputs.jsonl, which the run wrote beside its rollouts. Gym's servers may go
 on running meanwhile: the re-scoring takes another port for its head server. What Gym prints goes to
-OUTPUT.log. Exit code: 0 done, 1 Gym refused or failed (its last line is shown), 2 bad input.
+OUTPUT.log. Exit code: 0 done, 1 Gym refused or failed (its message is shown), 2 bad input.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -62,6 +63,13 @@ def reverify(command: list[str], log: Path) -> int:
                     time.sleep(0.1)
 
 
+def reason(log: str) -> str:
+    """The last error that Gym itself printed, else its last line. What servers print starts with their name."""
+    said = [line.strip() for line in log.splitlines() if line.strip() and not line.startswith(("(", "Shutting down"))]
+    errors = [number for number, line in enumerate(said) if re.match(r"[\w.]*Error\b", line)]
+    return " ".join(said[errors[-1] if errors else -1 :])[:500] if said else "it printed nothing"
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -108,8 +116,7 @@ def main(argv: list[str] | None = None) -> int:
         except FileNotFoundError:
             raise BadInput("Cannot find gym: activate the environment that has NeMo Gym.") from None
         if status:
-            said = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
-            print(f"gym eval reverify failed, see {log}:\n{said[-1] if said else 'it printed nothing'}", file=sys.stderr)
+            print(f"gym eval reverify failed, see {log}:\n{reason(log.read_text(errors='replace'))}", file=sys.stderr)
             return 1
         unsafe = args.output.with_name(f"unsafe_{args.output.name}")
         print("\n".join(report(old, rewards(unsafe if "--force" in options and unsafe.exists() else args.output))))
