@@ -1,0 +1,232 @@
+"""The verifiers and scripts of `configure-verification-strategies`."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import urllib.error
+import urllib.request
+from http.client import HTTPResponse
+from pathlib import Path
+
+import pytest
+from pages import DOCS
+
+FOLDER = DOCS / "training" / "how-to" / "configure-verification-strategies"
+SERVERS = ["answer_judge", "code_tests", "instruction_checks", "math_problem", "tool_use"]
+
+
+def script(name: str, *arguments: object, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, FOLDER / name, *map(str, arguments)]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, env=os.environ | environment)
+
+
+def write(path: Path, *rows: object) -> Path:
+    path.write_text("".join((row if isinstance(row, str) else json.dumps(row)) + "\n" for row in rows))
+    return path
+
+
+def rollout(task: int, reward: float, **more: object) -> dict:
+    return {"_ng_task_index": task, "_ng_rollout_index": 0, "reward": reward, **more}
+
+
+# --- the verifiers, with their own tests, by the interpreter that has Gym -------------------------------------------
+
+
+@pytest.mark.gym
+@pytest.mark.live
+@pytest.mark.parametrize("name", SERVERS)
+def test_a_server_passes_its_cases_and_the_properties(name: str, gym_python: Path, tmp_path: Path) -> None:
+    server = tmp_path / "resources_servers" / name
+    shutil.copytree(FOLDER / "resources_servers" / name, server)
+    shutil.copy(FOLDER / "test_properties.py", server / "tests")
+    result = subprocess.run(
+        [gym_python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests"], cwd=server, capture_output=True, text=True,
+        env={key: value for key, value in os.environ.items() if not key.startswith("PYTEST_")} | {"PYTHONPATH": str(tmp_path)},
+    )
+    assert result.returncode == 0, result.stdout[-4000:] + result.stderr[-1000:]
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_a_server_is_complete(name: str) -> None:
+    server = FOLDER / "resources_servers" / name
+    assert (server / "requirements.txt").read_text() == "nemo-gym[dev]\n"
+    assert len((server / "data" / "example.jsonl").read_text().splitlines()) == 5
+    kinds = {json.loads(line)["kind"] for line in (server / "tests" / "verifier_cases.jsonl").open()}
+    assert kinds == {"full_reward", "zero_reward", "determinism", "malformed"}
+
+
+def test_production_tasks_go_to_agents_that_the_configuration_has() -> None:
+    configuration = (FOLDER / "production.yaml").read_text()
+    for line in (FOLDER / "production_tasks.jsonl").open():
+        agent = json.loads(line)["agent_ref"]["name"]
+        server = agent.removesuffix("_simple_agent")
+        assert f"resources_servers/{server}/configs/{server}.yaml" in configuration
+        assert f"{agent}:" in (FOLDER / "resources_servers" / server / "configs" / f"{server}.yaml").read_text()
+
+
+# --- flaky_judge.py -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def judge():
+    """Start a judge with the given modes, on a free port; yields a function that asks it."""
+    started = []
+
+    def start(*modes: str):
+        spec = importlib.util.spec_from_file_location(f"flaky_judge_{len(started)}", FOLDER / "flaky_judge.py")
+        flaky = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(flaky)
+        flaky.Judge.modes = flaky.itertools.cycle(modes)
+        server = flaky.Server(("127.0.0.1", 0), flaky.Judge)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        started.append(server)
+
+        def ask(prompt: str, timeout: float = 5) -> HTTPResponse:
+            body = json.dumps({"messages": [{"role": "user", "content": prompt}]}).encode()
+            request = urllib.request.Request(f"http://127.0.0.1:{server.server_port}/v1/chat/completions", data=body)
+            return urllib.request.urlopen(request, timeout=timeout)
+
+        return ask
+
+    yield start
+    for server in started:
+        server.shutdown()
+        server.server_close()
+
+
+def said(response: HTTPResponse) -> str:
+    return json.load(response)["choices"][0]["message"]["content"]
+
+
+def prompt(reference: str, answer: str) -> str:
+    return f"QUESTION: q\nREFERENCE: {reference}\n<answer>\n{answer}\n</answer>\nDoes ..."
+
+
+def test_a_well_judge_compares(judge) -> None:
+    ask = judge("ok")
+    assert "[[yes]]" in said(ask(prompt("Paris", "It is paris."))) and "[[no]]" in said(ask(prompt("Paris", "Lyon")))
+
+
+def test_a_prompt_keeps_its_mode(judge) -> None:
+    ask = judge("waffle", "empty", "html", "429", "500")
+    for _ in range(2):
+        assert "[[" not in said(ask("first")) and said(ask("second")) == "" and ask("third").read().startswith(b"<html>")
+        for text, status in (("fourth", 429), ("fifth", 500)):
+            with pytest.raises(urllib.error.HTTPError) as refused:
+                ask(text)
+            assert refused.value.code == status
+
+
+def test_a_hanging_judge_does_not_answer(judge) -> None:
+    with pytest.raises(TimeoutError):
+        judge("hang")("a prompt", timeout=0.5)
+
+
+def test_flaky_judge_refuses_a_port_in_use(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        refused = script("flaky_judge.py", "--port", taken.getsockname()[1], cwd=tmp_path)
+    assert refused.returncode == 2 and "cannot listen on port" in refused.stderr and "Traceback" not in refused.stderr
+    assert script("flaky_judge.py", "--modes", "cheerful", cwd=tmp_path).returncode == 2
+    assert "flaky_judge.py [--port 8001]" in script("flaky_judge.py", "--help", cwd=tmp_path).stdout
+
+
+# --- rescore.py -----------------------------------------------------------------------------------------------------
+
+
+def fake_gym(folder: Path, body: str) -> str:
+    """A `gym` that does ``body`` in place of re-scoring; the PATH that finds it."""
+    program = folder / "bin" / "gym"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/bash\n{body}\n")
+    program.chmod(0o755)
+    return f"{program.parent}:{os.environ['PATH']}"
+
+
+def test_rescore_counts_the_changes_and_ends_what_gym_leaves(tmp_path: Path) -> None:
+    write(tmp_path / "a.jsonl", rollout(0, 1), rollout(1, 0.6), rollout(2, 0.6), rollout(3, 1), rollout(4, 0, mask_sample=True))
+    write(tmp_path / "a_materialized_inputs.jsonl", {})
+    new = "\n".join(json.dumps(row) for row in (rollout(0, 1), rollout(1, 0), rollout(2, 0), rollout(4, 0.5)))
+    path = fake_gym(tmp_path, f"sleep 300 & echo $! > left\necho \"$@\" > arguments\ncat > out/b.jsonl <<'X'\n{new}\nX")
+    done = script("rescore.py", "a.jsonl", "out/b.jsonl", "--config", "c.yaml", cwd=tmp_path, PATH=path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [
+        "    2 x 0.60 -> 0.00", "    1 x 1.00 -> 1.00  (as before)", "    1 x no score -> 0.50", "    1 x no longer scored",
+        "mean reward: 0.800 of 4 -> 0.375 of 4",
+    ]
+    assert not Path(f"/proc/{(tmp_path / 'left').read_text().strip()}").exists()
+    arguments = (tmp_path / "arguments").read_text()
+    assert "--inputs a_materialized_inputs.jsonl --rollouts a.jsonl -o out/b.jsonl --config c.yaml" in arguments
+
+
+def test_rescore_shows_why_gym_refused(tmp_path: Path) -> None:
+    write(tmp_path / "a.jsonl", rollout(0, 1)), write(tmp_path / "a_materialized_inputs.jsonl", {})
+    path = fake_gym(tmp_path, "echo much; echo 'Error: Output file'; echo 'already exists'; echo '(server) bye'; exit 1")
+    refused = script("rescore.py", "a.jsonl", "b.jsonl", cwd=tmp_path, PATH=path)
+    assert refused.returncode == 1 and "log:\nError: Output file already exists\n" in refused.stderr and "b.log" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "rescore.py: Cannot read a.jsonl: no such file."),
+        ("{broken\n", "rescore.py: a.jsonl, line 1 is no rollout."),
+        ("[1]\n", "rescore.py: a.jsonl, line 1 is no rollout."),
+        ('{"reward": 1}\n', "rescore.py: a.jsonl, line 1 is no rollout."),
+    ],
+)
+def test_rescore_refuses_bad_input(tmp_path: Path, content: str | None, message: str) -> None:
+    if content is not None:
+        (tmp_path / "a.jsonl").write_text(content)
+        write(tmp_path / "a_materialized_inputs.jsonl", {})
+    refused = script("rescore.py", "a.jsonl", "b.jsonl", cwd=tmp_path)
+    assert refused.returncode == 2 and refused.stderr.startswith(message) and "Traceback" not in refused.stderr
+    assert not (tmp_path / "b.jsonl").exists()
+
+
+def test_rescore_says_that_gym_is_missing(tmp_path: Path) -> None:
+    write(tmp_path / "a.jsonl", rollout(0, 1)), write(tmp_path / "a_materialized_inputs.jsonl", {})
+    refused = script("rescore.py", "a.jsonl", "b.jsonl", cwd=tmp_path, PATH=str(tmp_path))
+    assert refused.returncode == 2 and "Cannot find gym" in refused.stderr
+
+
+# --- what_landed.py -------------------------------------------------------------------------------------------------
+
+
+def test_what_landed_tells_zeros_masks_and_failures_apart(tmp_path: Path) -> None:
+    agent = {"agent_ref": {"name": "math"}}
+    write(
+        tmp_path / "a.jsonl", rollout(0, 1, **agent), rollout(1, 0, **agent), rollout(2, 0, **agent),
+        rollout(3, 0, **agent, failure_kind="math:timeout"),
+        rollout(4, 0, **agent, mask_sample=True, failure_kind="verifier_error", failure_reason="no reference"),
+    )
+    write(tmp_path / "a_failures.jsonl", rollout(5, 0, agent_ref={"name": "judge"}, mask_sample=True,
+          _ng_failure_class="judge_failed", failure_reason="status 429, url='http://127.0.0.1:1/v1/responses'"))
+    told = script("what_landed.py", "a.jsonl", cwd=tmp_path)
+    assert told.returncode == 1 and told.stdout.splitlines() == [
+        "judge", "    1 x failed: judge_failed - status 429, url='URL'", "math", "    1 x masked: verifier_error - no reference",
+        "    2 x scored 0.00", "    1 x scored 0.00 (math:timeout)", "    1 x scored 1.00",
+    ]
+    (tmp_path / "a_failures.jsonl").unlink()
+    write(tmp_path / "a.jsonl", rollout(0, 1, **agent))
+    assert script("what_landed.py", "a.jsonl", "--agent", "math", cwd=tmp_path).returncode == 0
+    assert "no rollouts of other" in script("what_landed.py", "a.jsonl", "--agent", "other", cwd=tmp_path).stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(None, "Cannot read a.jsonl: No such file"), ("", "a.jsonl holds no rollouts."), ("{broken\n", "a.jsonl, line 1 is no rollout."), ("[1]\n", "a.jsonl, line 1 is no rollout.")],
+)
+def test_what_landed_refuses_bad_input(tmp_path: Path, content: str | None, message: str) -> None:
+    if content is not None:
+        (tmp_path / "a.jsonl").write_text(content)
+    refused = script("what_landed.py", "a.jsonl", cwd=tmp_path)
+    assert refused.returncode == 2 and message in refused.stderr and "Traceback" not in refused.stderr
