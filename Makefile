@@ -5,7 +5,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 GYM_PYTHON ?=
 # The documented release; `make facts` takes another one to compare with.
-DOCUMENTED := $(shell sed -n 's/^gym = \["nemo-gym==\(.*\)"\]/\1/p' pyproject.toml)
+DOCUMENTED := $(shell sed -n 's/^gym = \["nemo-gym==\([^"]*\)".*/\1/p' pyproject.toml)
 GYM_VERSION ?= $(DOCUMENTED)
 GYM_MINIMUM_PYTHON := 3.13.14
 # pinned (constraints.txt), lowest or highest: which end of the declared ranges to install.
