@@ -28,7 +28,7 @@ def files_of(docs: Path, docname: str) -> dict[str, Path]:
 
 def describe(path: Path) -> str:
     """The first line of a script's docstring, the first comment of a configuration, the number of rows."""
-    if path.suffix not in (".py", ".jsonl", ".yaml", ".toml", ".sh"):
+    if path.suffix not in (".py", ".jsonl", ".yaml", ".toml", ".sh", ".args"):
         return ""
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".py":
