@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import signal
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.request import Request, urlopen
 
+import psutil
 import pytest
 from pages import DOCS, ROOT
 from terminals import Running
@@ -70,6 +75,25 @@ def test_it_calls_tools_after_worked_examples(endpoint: str) -> None:
 def test_a_port_that_is_taken_gives_one_clear_line(endpoint: str) -> None:
     result = subprocess.run([*ENDPOINT, "--port", "8123"], capture_output=True, text=True)
     assert result.returncode == 1 and result.stderr.count("\n") == 1 and "--port 8124" in result.stderr
+
+
+@pytest.mark.live
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_while_requests_are_in_flight(number: signal.Signals) -> None:
+    server = Running(" ".join(map(str, [*ENDPOINT, "--port", "8124", "--slots", "1"])), FOLDER, None)
+    try:
+        assert server.wait_until(lambda seen: "is ready at" in seen, 300), server.seen()
+        family = [psutil.Process(server.process.pid), *psutil.Process(server.process.pid).children(recursive=True)]
+        body = json.dumps({"prompt": "Once", "max_tokens": 1500, "ignore_eos": True}).encode()
+        head = b"POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+        with contextlib.ExitStack() as requests:
+            for _ in range(2):  # one is worked on, one waits in line
+                requests.enter_context(socket.create_connection(("127.0.0.1", 8124))).sendall(head % len(body) + body)
+            time.sleep(1)
+            server.process.send_signal(number)
+            assert psutil.wait_procs(family, timeout=5)[1] == []
+    finally:
+        server.stop()
 
 
 @pytest.mark.live

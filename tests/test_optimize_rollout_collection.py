@@ -25,9 +25,10 @@ def write(path: Path, *rows: object) -> Path:
     return path
 
 
-def level(concurrency: int, rate: float, failures: int = 0) -> dict:
+def level(concurrency: int, *rates: float, failures: int = 0) -> dict:
     seconds = {"p50_s": 0.5, "p95_s": 1.0, "p99_s": 1.25}
-    return {"concurrency": concurrency, "rollouts_per_min": rate, **seconds, "failures": failures}
+    mean = sum(rates) / len(rates)
+    return {"concurrency": concurrency, "rollouts_per_min": mean, "rates": list(rates), **seconds, "failures": failures}
 
 
 def rollout(
@@ -49,44 +50,76 @@ def rollout(
 
 
 @pytest.mark.parametrize(
-    ("levels", "knee"),
+    ("levels", "equal"),
     [
-        ([level(1, 100), level(4, 390), level(8, 400), level(16, 404)], 8),
-        ([level(1, 100), level(4, 400), level(16, 250)], 4),  # the rate falls again
-        ([level(1, 100), level(2, 200), level(4, 400)], 4),  # no knee within the range yet
-        ([level(16, 404), level(1, 100), level(8, 400)], 8),  # in any order
-        ([level(1, 100), level(8, 400), level(32, 900, failures=3)], 8),  # a rate with failures does not count
-        ([level(4, 100)], 4),
-        ([level(1, 100, failures=1), level(2, 200, failures=2)], None),
+        ([level(1, 100), level(4, 390), level(8, 400), level(16, 404)], [8, 16]),
+        ([level(1, 100), level(4, 400), level(16, 250)], [4]),  # the rate falls again
+        ([level(1, 100), level(2, 200), level(4, 400)], [4]),  # no knee within the range yet
+        ([level(16, 404), level(1, 100), level(8, 400)], [8, 16]),  # in any order
+        ([level(1, 100), level(8, 400), level(32, 900, failures=3)], [8]),  # a rate with failures does not count
+        ([level(4, 100)], [4]),
+        ([level(4, 100, 120, 90)], [4]),
+        ([level(1, 100, failures=1), level(2, 200, failures=2)], []),
+        # 8 is 10 % faster on average, but not from round to round
+        ([level(1, 100, 105, 95), level(4, 400, 500, 450), level(8, 600, 350, 530)], [4, 8]),
+        # every round is slower than the one before, and in each of them 8 is 10 % faster than 4
+        ([level(1, 200, 100, 50), level(4, 1000, 500, 250), level(8, 1100, 550, 275)], [8]),
     ],
 )
-def test_knee_is_the_smallest_level_close_to_the_best(levels: list[dict], knee: int | None) -> None:
-    assert runpy.run_path(str(FOLDER / "find_knee.py"))["find_knee"](levels, 0.97) == knee
+def test_levels_within_the_noise_are_equal(levels: list[dict], equal: list[int]) -> None:
+    assert runpy.run_path(str(FOLDER / "find_knee.py"))["compare"](levels, 0.97)[0] == equal
 
 
 def test_show_prints_the_table_and_what_to_do(tmp_path: Path) -> None:
     data = {"release": "nemo-gym 0.7.0", "model": "m", "hardware": "h", "date": "d"}
-    write(tmp_path / "knee.json", {**data, "levels": [level(1, 100), level(4, 400), level(8, 404)]})
+    levels = [level(1, 90, 110), level(4, 390, 410), level(8, 404, 404)]
+    write(tmp_path / "knee.json", {**data, "levels": levels})
     shown = run("find_knee.py", "--show", "knee.json", cwd=tmp_path)
     assert shown.returncode == 0
     assert shown.stdout.splitlines() == [
         "nemo-gym 0.7.0, m, h, d",
-        "concurrency  rollouts/min   p50 s   p95 s   p99 s  failures",
-        "          1         100.0    0.50    1.00    1.25         0",
-        "          4         400.0    0.50    1.00    1.25         0",
-        "          8         404.0    0.50    1.00    1.25         0",
-        "Knee: --concurrency 4, the smallest level with 95% of the best rate.",
+        "concurrency  rollouts/min  lowest-highest   p50 s   p95 s   p99 s  failures",
+        "          1           100          90-110    0.50    1.00    1.25         0",
+        "          4           400         390-410    0.50    1.00    1.25         0",
+        "          8           404         404-404    0.50    1.00    1.25         0",
+        "4, 8 make no difference here; more --rounds tell closer levels apart.",
+        "Knee: --concurrency 4, the smallest level within 10% (tolerance) of the best rate.",
     ]
-    higher = run("find_knee.py", "--show", "knee.json", "--share", "1", cwd=tmp_path)
-    assert higher.stdout.endswith("It is the highest level measured. Go on: --levels 8 16 32\n")
+    noisy = [level(1, 100, 100), level(4, 300, 420), level(8, 420, 340)]
+    write(tmp_path / "noisy.json", {**data, "levels": noisy})
+    assert "(noise) of the best rate." in run("find_knee.py", "--show", "noisy.json", cwd=tmp_path).stdout
     no_seconds = {"p50_s": None, "p95_s": None, "p99_s": None}
     write(tmp_path / "failed.json", {"levels": [level(1, 0, failures=5) | no_seconds]})
     failed = run("find_knee.py", "--show", "failed.json", cwd=tmp_path)
     assert failed.returncode == 1 and "No knee: every level had failures." in failed.stdout
 
 
+@pytest.mark.parametrize(
+    ("levels", "further"),
+    [
+        ([level(1, 100), level(4, 400)], "highest level measured. Go on:\nCOMMAND --levels 1 4 8 16 --rollouts 16"),
+        ([level(4, 400), level(8, 400)], "lowest level measured. Go on:\nCOMMAND --levels 1 2 4 8 --rollouts 12"),
+        ([level(1, 400), level(8, 400)], None),  # nothing lies below 1
+        ([level(1, 100), level(4, 400), level(8, 400)], None),
+    ],
+)
+def test_next_command_keeps_what_was_measured(tmp_path: Path, levels: list[dict], further: str | None) -> None:
+    write(tmp_path / "knee.json", {"levels": levels, "rollouts_per_round": 12, "command": "COMMAND"})
+    shown = run("find_knee.py", "--show", "knee.json", cwd=tmp_path).stdout
+    assert shown.endswith(f"It is the {further}\n") if further else "Go on" not in shown
+
+
+def test_next_command_names_what_was_given() -> None:
+    script = runpy.run_path(str(FOLDER / "find_knee.py"))
+    given = ["--agent", "a", "-i", "my tasks.jsonl", "-o", "knee.json"]
+    plain = "python find_knee.py --agent a -i 'my tasks.jsonl' -o knee.json"
+    assert script["command"](script["parse"]([*given, "--levels", "1", "4", "--rollouts", "8"])) == plain
+    options = ["--rounds", "5", "--temperature", "0.5", "--head-server", "127.0.0.1:12000"]
+    assert script["command"](script["parse"]([*given, *options])) == f"{plain} {' '.join(options)}"
+
+
 def test_curve_is_drawn_with_the_knee(tmp_path: Path) -> None:
-    write(tmp_path / "knee.json", {"levels": [level(1, 100), level(4, 400), level(8, 404)]})
+    write(tmp_path / "knee.json", {"levels": [level(1, 90, 110), level(4, 390, 410), level(8, 404, 404)]})
     drawn = run("find_knee.py", "--show", "knee.json", "--plot", "knee.svg", cwd=tmp_path)
     assert drawn.returncode == 0, drawn.stderr
     assert (tmp_path / "knee.svg").read_text().startswith("<?xml") and len(list(tmp_path.iterdir())) == 2
@@ -96,7 +129,8 @@ def test_page_shows_a_measurement_that_says_where_it_is_from() -> None:
     data = json.loads((FOLDER / "practice_knee.json").read_text())
     assert data["release"] == "nemo-gym 0.7.0" and all(data[key] for key in ("date", "hardware", "model", "tasks"))
     assert [entry["concurrency"] for entry in data["levels"]] == [1, 2, 4, 8, 16, 32]
-    assert all(entry["failures"] == 0 for entry in data["levels"])
+    assert all(entry["failures"] == 0 and len(entry["rates"]) == 3 for entry in data["levels"])
+    assert "find_knee.py --agent string_match_simple_agent" in data["command"]
 
 
 @pytest.mark.parametrize(
@@ -139,6 +173,7 @@ def test_find_knee_refuses_what_is_no_measurement(tmp_path: Path, content: str) 
         (["--levels", "0", "4"], "--levels must be 1 or more"),
         (["--levels", "many"], "argument --levels: invalid int value: 'many'"),
         (["--levels", "8", "--rollouts", "4"], "--rollouts must be at least the highest level, 8"),
+        (["--rounds", "0"], "--rounds must be 1 or more"),
         (["--share", "0"], "--share must be above 0 and at most 1"),
         (["--head-server", "11000"], "--head-server must look like 127.0.0.1:11000"),
         (["--show", "knee.json", "--plot", "knee.gif"], "--plot must end in .svg, .png or .pdf"),
@@ -170,13 +205,15 @@ def test_find_knee_says_that_no_servers_run(tmp_path: Path, gym_python: Path) ->
 
 def test_inspect_counts_same_answers_and_cut_replies(tmp_path: Path) -> None:
     same, differ = [rollout(0, "Paris"), rollout(0, "Paris")], [rollout(1, "Rome"), rollout(1, "Roma", cut=True)]
-    write(tmp_path / "r.jsonl", *same, *differ, rollout(2, "Lima"))
+    differ[1]["reward"] = 0.0
+    write(tmp_path / "r.jsonl", *same, *differ, rollout(2, "Lima"), rollout(3, "Oslo"))
     told = run("inspect_run.py", "r.jsonl", cwd=tmp_path)
     assert told.returncode == 0
     assert told.stdout.splitlines() == [
-        "rollouts: 5 of 3 tasks",
+        "rollouts: 6 of 4 tasks",
         "tasks with the same answer in all repeats: 1 of 2",
-        "replies cut off at max_output_tokens: 1",
+        "tasks with different rewards: 1 of 2",
+        "replies cut off at max_output_tokens: 1 of 6",
         "time: not observed (set observability_enabled and model_call_capture_dir for servers and run)",
     ]
 
@@ -192,7 +229,8 @@ def test_inspect_tells_calls_apart(tmp_path: Path) -> None:
 def test_inspect_splits_the_time(tmp_path: Path) -> None:
     rows = [rollout(task, "x", total=1000, calls=700, tools=200) for task in range(3)]
     told = run("inspect_run.py", write(tmp_path / "r.jsonl", *rows, rollout(3, "x")), cwd=tmp_path)
-    assert told.stdout.splitlines()[3:] == [
+    assert told.stdout.splitlines()[4:] == [
+        "times of 3 of 4 rollouts",
         "time               p50 s   p95 s   share",
         "whole rollout       1.00    1.00    100%",
         "model calls         0.70    0.70     70%",

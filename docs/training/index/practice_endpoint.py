@@ -120,6 +120,7 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     stop.wait()
+    os._exit(0)  # the engine's own way out waits for ever while requests are in flight
 
 
 if __name__ == "__main__":

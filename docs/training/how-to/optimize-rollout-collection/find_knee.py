@@ -4,8 +4,10 @@
     python find_knee.py --show knee.json [--plot knee.svg]          # print or draw an earlier measurement
 
 Run it with the Python that has nemo-gym installed. Every level sends the same rollouts through the dispatcher that
-`gym eval run` uses, after one uncounted warm-up pass, so that start-up and cold caches count for no level. The knee is
-the smallest level without failures that reaches 95 % of the best rate. Above it, only the latency grows.
+`gym eval run` uses, after one uncounted warm-up pass, so that start-up and cold caches count for no level. The levels
+take turns for several rounds, so that a machine that slows down meanwhile does so for all of them. How much a level's
+rate varies from round to round, against the other levels, is the noise. The knee is the smallest level without failures
+that is within the noise, or within 10 %, of the best rate. Above it, latency grows and the rate hardly does.
 Exit code: 0 knee found, 1 every level had failures, 2 bad input.
 """
 
@@ -20,14 +22,16 @@ import itertools
 import json
 import os
 import platform
+import shlex
 import socket
+import statistics
 import sys
 import time
 from importlib import metadata
 from pathlib import Path
 
-COLUMNS = ("concurrency", "rollouts_per_min", "p50_s", "p95_s", "p99_s", "failures")
-HEADER = "concurrency  rollouts/min   p50 s   p95 s   p99 s  failures"
+COLUMNS = ("concurrency", "rollouts_per_min", "rates", "p50_s", "p95_s", "p99_s", "failures")
+HEADER = "concurrency  rollouts/min  lowest-highest   p50 s   p95 s   p99 s  failures"
 
 
 class BadInput(Exception):
@@ -64,7 +68,7 @@ def read_measurement(path: Path) -> dict:
     """A file that an earlier run wrote."""
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-        if not data["levels"] or any(set(COLUMNS) - level.keys() for level in data["levels"]):
+        if not data["levels"] or any(set(COLUMNS) - level.keys() or not level["rates"] for level in data["levels"]):
             raise KeyError("levels")
     except OSError as error:
         raise BadInput(f"Cannot read {path}: {error.strerror}. Check the path.") from None
@@ -73,28 +77,53 @@ def read_measurement(path: Path) -> dict:
     return data
 
 
-def find_knee(levels: list[dict], share: float = 0.95) -> int | None:
-    """The smallest level without failures that reaches ``share`` of the best rate of such a level."""
+def compare(levels: list[dict], share: float = 0.9) -> tuple[list[int], float]:
+    """The levels without failures that are as fast as the fastest, in order, and by how much they may differ."""
     clean = [level for level in levels if not level["failures"]]
-    best = max((level["rollouts_per_min"] for level in clean), default=0)
-    return min((level["concurrency"] for level in clean if level["rollouts_per_min"] >= share * best), default=None)
+    if not clean:
+        return [], 1 - share
+    # Against its round's mean, a rate does not tell how busy the machine was in that round.
+    means = [statistics.fmean(rates) for rates in zip(*(level["rates"] for level in clean))]
+    relative = {level["concurrency"]: [rate / mean for rate, mean in zip(level["rates"], means)] for level in clean}
+    speed = {concurrency: statistics.fmean(rates) for concurrency, rates in relative.items()}
+    squares = sum((rate - speed[concurrency]) ** 2 for concurrency, rates in relative.items() for rate in rates)
+    # Standard error of the difference between two levels.
+    freedom = (len(clean) - 1) * (len(means) - 1)
+    noise = (2 * squares / freedom / len(means)) ** 0.5 if freedom else 0.0
+    best = max(speed.values())
+    margin = max(1 - share, noise / best)
+    return sorted(concurrency for concurrency in speed if speed[concurrency] >= best * (1 - margin)), margin
 
 
-def verdict(levels: list[dict], share: float) -> str:
-    """One line to act on."""
-    knee = find_knee(levels, share)
-    if knee is None:
+def verdict(data: dict, share: float) -> str:
+    """What to act on: the knee, the levels it stands for, and the next command if the knee may lie outside."""
+    equal, margin = compare(data["levels"], share)
+    if not equal:
         return "No knee: every level had failures. The servers' terminal says why; try lower levels."
-    line = f"Knee: --concurrency {knee}, the smallest level with {share:.0%} of the best rate."
-    if knee == max(level["concurrency"] for level in levels):
-        line += f" It is the highest level measured. Go on: --levels {knee} {2 * knee} {4 * knee}"
-    return line
+    knee, levels = equal[0], sorted(level["concurrency"] for level in data["levels"])
+    text = ""
+    if equal[1:]:
+        text = f"{', '.join(map(str, equal))} make no difference here; more --rounds tell closer levels apart.\n"
+    kind = "noise" if margin > 1 - share + 1e-9 else "tolerance"
+    text += f"Knee: --concurrency {knee}, the smallest level within {margin:.0%} ({kind}) of the best rate."
+    further = []
+    if knee == levels[-1]:
+        text, further = f"{text} It is the highest level measured.", [2 * knee, 4 * knee]
+    elif knee == levels[0]:
+        further = [level for level in (knee // 4, knee // 2) if level]
+        text += " It is the lowest level measured." * bool(further)
+    if further:
+        levels = sorted({*levels, *further})
+        rollouts = max(data.get("rollouts_per_round", 0), levels[-1])
+        text += f" Go on:\n{data.get('command', '')} --levels {' '.join(map(str, levels))} --rollouts {rollouts}"
+    return text
 
 
 def table_row(level: dict) -> str:
     cells = ["-" if level[key] is None else f"{level[key]:.2f}" for key in ("p50_s", "p95_s", "p99_s")]
     seconds = "".join(f"{cell:>8}" for cell in cells)
-    return f"{level['concurrency']:>11}{level['rollouts_per_min']:>14.1f}{seconds}{level['failures']:>10}"
+    spread = f"{min(level['rates']):.0f}-{max(level['rates']):.0f}"
+    return f"{level['concurrency']:>11}{level['rollouts_per_min']:>14.0f}{spread:>16}{seconds}{level['failures']:>10}"
 
 
 def draw(data: dict):
@@ -105,12 +134,14 @@ def draw(data: dict):
     x = [level["concurrency"] for level in levels]
     figure = Figure(figsize=(7, 3.2), layout="constrained")
     rate, latency = figure.subplots(1, 2)
-    rate.plot(x, [level["rollouts_per_min"] for level in levels], "o-", color="C0")
+    rate.plot(x, [level["rollouts_per_min"] for level in levels], "o-", color="C0", label="mean of the rounds")
+    low, high = ([pick(level["rates"]) for level in levels] for pick in (min, max))
+    rate.fill_between(x, low, high, color="C0", alpha=0.25, linewidth=0, label="lowest to highest round")
     rate.set_ylabel("rollouts per minute")
     for key, style in (("p95_s", "s--"), ("p50_s", "o-")):
         latency.plot(x, [level[key] for level in levels], style, color="C1", label=key.removesuffix("_s"))
     latency.set_ylabel("seconds per rollout")
-    knee = find_knee(levels, data.get("share", 0.95))
+    knee = next(iter(compare(levels, data.get("share", 0.9))[0]), None)
     for axes in (rate, latency):
         if knee is not None:
             axes.axvline(knee, color="C2", linestyle=":", label=f"knee: {knee}")
@@ -122,11 +153,10 @@ def draw(data: dict):
     return figure
 
 
-async def run_level(helper, rows: list[dict], head_server, concurrency: int, timeout: float) -> tuple[dict, str]:
-    """Send every row once, ``concurrency`` at a time. Returns the measured level and the name of the model."""
-    from nemo_gym.rollout_collection import DispatchLatencyTracker
-
-    latencies = DispatchLatencyTracker()  # counts from a rollout's own dispatch: waiting for a free slot is not latency
+async def run_level(
+    helper, rows: list[dict], head_server, concurrency: int, timeout: float, latencies
+) -> tuple[float, int, str]:
+    """Send every row once, ``concurrency`` at a time. Returns rollouts per minute, failures, the name of the model."""
     failures, model = 0, ""
     started = time.monotonic()
     futures = helper.run_examples(
@@ -142,18 +172,15 @@ async def run_level(helper, rows: list[dict], head_server, concurrency: int, tim
         model = model or (result.get("response") or {}).get("model") or ""
         if sys.stderr.isatty():
             print(f"\rconcurrency {concurrency}: {done} of {len(rows)}  ", end="", file=sys.stderr)
-    level = {"concurrency": concurrency, "rollouts_per_min": 60 * (len(rows) - failures) / (time.monotonic() - started)}
-    for key, share in (("p50_s", 0.5), ("p95_s", 0.95), ("p99_s", 0.99)):
-        level[key] = latencies.quantile(share)
+    rate = 60 * (len(rows) - failures) / (time.monotonic() - started)
     if sys.stderr.isatty():
         print("\r" + " " * 40, end="\r", file=sys.stderr)
-    rounded = {key: round(value, 3) if isinstance(value, float) else value for key, value in level.items()}
-    return {**rounded, "failures": failures}, model
+    return rate, failures, model
 
 
 async def measure(args: argparse.Namespace, tasks: list[dict]) -> dict:
-    """Warm up, then measure and print each level."""
-    from nemo_gym.rollout_collection import RolloutCollectionHelper
+    """Warm up, then measure the levels in turn, round by round."""
+    from nemo_gym.rollout_collection import DispatchLatencyTracker, RolloutCollectionHelper
     from nemo_gym.server_utils import BaseServerConfig
 
     head_server = BaseServerConfig(host=args.head_server[0], port=args.head_server[1])
@@ -164,25 +191,48 @@ async def measure(args: argparse.Namespace, tasks: list[dict]) -> dict:
     tasks = [task | {"agent_ref": {"name": args.agent}} for task in tasks]
     rows = list(itertools.islice(itertools.cycle(tasks), args.rollouts))
     helper, levels = RolloutCollectionHelper(), []
-    for concurrency in (None, *args.levels):
+    # Latency counts from a rollout's own dispatch: waiting for a free slot is not latency.
+    rates, failures = {level: [] for level in args.levels}, dict.fromkeys(args.levels, 0)
+    latencies = {level: DispatchLatencyTracker() for level in args.levels}
+    for concurrency in (None, *args.levels * args.rounds):
+        tracker = latencies.get(concurrency)
         with contextlib.redirect_stdout(io.StringIO()) as talk:
             try:
-                level, model = await run_level(helper, rows, head_server, concurrency or args.levels[-1], args.timeout)
+                rate, failed, model = await run_level(
+                    helper, rows, head_server, concurrency or args.levels[-1], args.timeout, tracker
+                )
             except ValueError as error:  # how Gym refuses an unknown agent
                 raise BadInput(f"Gym refuses the run: {error}") from None
         if concurrency:
-            levels.append(level)
-            print(table_row(level), flush=True)
-        elif level["failures"] == len(rows):
+            rates[concurrency].append(round(rate, 1))
+            failures[concurrency] += failed
+        elif failed == len(rows):
             said = talk.getvalue().strip().splitlines()[-1:]
             raise BadInput(f"All {len(rows)} warm-up rollouts failed: {' '.join(said)} See the servers' terminal.")
         else:
-            print(f"{len(rows)} rollouts per level, {model}\n{HEADER}", flush=True)
+            print(f"{args.rounds} x {len(rows)} rollouts per level, {model}\n{HEADER}", flush=True)
+    for level in args.levels:
+        seconds = (latencies[level].quantile(share) for share in (0.5, 0.95, 0.99))
+        p50, p95, p99 = (value if value is None else round(value, 3) for value in seconds)
+        row = level, round(statistics.fmean(rates[level]), 1), rates[level], p50, p95, p99, failures[level]
+        levels.append(dict(zip(COLUMNS, row)))
+        print(table_row(levels[-1]))
     return {
         "release": f"nemo-gym {metadata.version('nemo-gym')}", "date": datetime.date.today().isoformat(),
         "hardware": args.hardware or this_machine(), "model": model, "tasks": args.input.name,
-        "rollouts_per_level": len(rows), "levels": levels,
+        "rollouts_per_round": len(rows), "command": command(args), "levels": levels,
     }
+
+
+def command(args: argparse.Namespace) -> str:
+    """What measures the same again, without levels and rollouts."""
+    words = ["python", "find_knee.py", "--agent", args.agent, "-i", str(args.input), "-o", str(args.output)]
+    for option in ("rounds", "temperature", "max_output_tokens", "timeout", "head_server", "hardware"):
+        value = getattr(args, option)
+        if value != args.default[option]:
+            value = ":".join(map(str, value)) if option == "head_server" else str(value)
+            words += ["--" + option.replace("_", "-"), value]
+    return shlex.join(words)
 
 
 def this_machine() -> str:
@@ -224,8 +274,9 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     add("--plot", type=Path, metavar="FILE", help="draw the curve too: .svg, .png or .pdf (needs matplotlib)")
     add("--levels", type=int, nargs="+", default=[1, 2, 4, 8, 16, 32], metavar="N",
         help="concurrency levels to measure (default: 1 2 4 8 16 32)")
-    add("--rollouts", type=int, metavar="N", help="rollouts per level (default: 4 times the highest level)")
-    add("--share", type=float, default=0.95, help="of the best rate, that the knee must reach (default: %(default)s)")
+    add("--rollouts", type=int, metavar="N", help="per level and round (default: twice the highest level)")
+    add("--rounds", type=int, default=3, metavar="N", help="how often each level is measured (default: %(default)s)")
+    add("--share", type=float, default=0.9, help="of the best rate, that counts as equal to it (default: %(default)s)")
     add("--temperature", type=float, help="override every row's temperature")
     add("--max-output-tokens", type=int, metavar="N", help="override every row's max_output_tokens")
     add("--timeout", type=float, default=600, metavar="S", help="longest wait for a rollout (default: %(default)s s)")
@@ -234,12 +285,13 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     add("--hardware", help="what the endpoint runs on, noted in the output (default: this machine)")
     args = parser.parse_args(argv)
     args.levels = sorted(set(args.levels))
-    args.rollouts = 4 * args.levels[-1] if args.rollouts is None else args.rollouts
+    args.rollouts = 2 * args.levels[-1] if args.rollouts is None else args.rollouts
     host, _, port = args.head_server.rpartition(":")
     outputs = (args.output, args.plot)
     for wrong, message in (
         (args.levels[0] < 1, "--levels must be 1 or more"),
         (args.rollouts < args.levels[-1], f"--rollouts must be at least the highest level, {args.levels[-1]}"),
+        (args.rounds < 1, "--rounds must be 1 or more"),
         (not 0 < args.share <= 1, "--share must be above 0 and at most 1"),
         (not host or not port.isdigit(), "--head-server must look like 127.0.0.1:11000"),
         (not args.show and None in (args.input, args.agent, args.output), "give --agent, -i and -o, or --show"),
@@ -250,6 +302,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         if wrong:
             parser.error(message)
     args.head_server = host, int(port)
+    args.default = vars(parser.parse_args([])) | {"head_server": ("127.0.0.1", 11000)}
     return args
 
 
@@ -278,8 +331,8 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("find_knee.py: stopped, no measurement written", file=sys.stderr)
         return 130
-    print(verdict(data["levels"], args.share))
-    return 1 if find_knee(data["levels"], args.share) is None else 0
+    print(verdict(data, args.share))
+    return 0 if compare(data["levels"], args.share)[0] else 1
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Tell of one run: how many tasks got the same answer every time, how many replies were cut off, where the time went.
+"""Tell of one run: in how many tasks answers and rewards differ, how many replies were cut off, where the time went.
 
     python inspect_run.py ROLLOUTS.jsonl
 
@@ -68,10 +68,12 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("rollouts", type=Path, metavar="ROLLOUTS.jsonl", help="what gym eval run wrote with -o")
     path = parser.parse_args(argv).rollouts
     answers: dict[int, Counter] = defaultdict(Counter)
+    rewards: dict[int, set] = defaultdict(set)
     cut, times = 0, []
     try:
         for row in rows_of(path):
             answers[row[INDEX]][answer(row["response"])] += 1
+            rewards[row[INDEX]].add(row.get("reward"))
             cut += (row["response"].get("incomplete_details") or {}).get("reason") == "max_output_tokens"
             if (parts := seconds(row)) is not None:
                 times.append(parts)
@@ -80,14 +82,17 @@ def main(argv: list[str] | None = None) -> int:
     except BadInput as error:
         print(f"inspect_run.py: {error}", file=sys.stderr)
         return 2
+    both = sum(len(seen) > 1 for seen in rewards.values())
     rollouts = sum(map(Counter.total, answers.values()))
     repeated = [counts for counts in answers.values() if counts.total() > 1]
     print(f"rollouts: {rollouts} of {len(answers)} tasks")
     print(f"tasks with the same answer in all repeats: {sum(len(c) == 1 for c in repeated)} of {len(repeated)}")
-    print(f"replies cut off at max_output_tokens: {cut}")
+    print(f"tasks with different rewards: {both} of {len(repeated)}")
+    print(f"replies cut off at max_output_tokens: {cut} of {rollouts}")
     if not times:
         print("time: not observed (set observability_enabled and model_call_capture_dir for servers and run)")
         return 0
+    print(f"times of {len(times)} of {rollouts} rollouts")
     print(f"{'time':<16}{'p50 s':>8}{'p95 s':>8}{'share':>8}")
     columns = [sorted(column) for column in zip(*times)]
     for name, column in zip(PARTS, columns):
