@@ -127,7 +127,7 @@ def test_without_scripts_there_is_no_box_and_everything_is_shown(browser, addres
 
 # --- messages -----------------------------------------------------------------------------------------------------
 
-FRAGMENT = DOCS / "training/reference/configuration-options/inheritance.md"
+PAGE = DOCS / f"{NAME}.md"
 STRING_MATCH = "resources_servers/string_match/configs/string_match.yaml"
 VLLM = "responses_api_models/vllm_model/configs/vllm_model.yaml"
 OPENAI = "responses_api_models/openai_model/configs/openai_model.yaml"
@@ -180,7 +180,7 @@ def test_message(message: str, configuration: str, overrides: list[str], gym_pyt
 
 
 def test_the_table_has_these_messages_and_no_other() -> None:
-    table = FRAGMENT.read_text(encoding="utf-8").partition("## Messages")[2]
+    table = PAGE.read_text(encoding="utf-8").partition("## Messages")[2].partition("\n## ")[0]
     assert re.findall(r"^\| `(.+?)` \|", table, re.M) == [message for message, _, _ in CASES]
 
 
