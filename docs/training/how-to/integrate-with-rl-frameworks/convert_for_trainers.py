@@ -198,16 +198,32 @@ def sft_row(trainer: str, prompt: list, answer: list, tools: list, source: dict)
     return {"messages": prompt + answer} | ({"tools": tools} if tools else {}) | {"source": source}
 
 
-def dpo_row(trainer: str, prompt: list, chosen: list, rejected: list, tools: list, source: dict) -> dict:
-    if chosen == rejected:
+def first_difference(prompt: list, chosen: list, rejected: list) -> tuple[list, list, list]:
+    """The first assistant message in which two answers differ, after all that they share."""
+    pairs = enumerate(zip(chosen, rejected))
+    shared = next((number for number, (one, other) in pairs if said(one) != said(other)), None)
+    if shared is None:
         raise NoChat("chosen and rejected are the same")
-    if trainer == "nemo-rl":  # its loader passes no tools, and its loss is on the last message alone
-        if len(chosen) > 1 or len(rejected) > 1:
-            raise NoChat("an answer of several messages: NeMo RL would train its last one alone")
+    if chosen[shared]["role"] != "assistant" or rejected[shared]["role"] != "assistant":
+        raise NoChat("the answers differ first in a tool result")
+    return prompt + chosen[:shared], chosen[shared : shared + 1], rejected[shared : shared + 1]
+
+
+def said(message: dict) -> tuple:
+    """A message without the ids that differ from rollout to rollout."""
+    return message["role"], message["content"], [call["function"] for call in message.get("tool_calls", ())]
+
+
+def dpo_row(trainer: str, prompt: list, chosen: list, rejected: list, tools: list, source: dict) -> dict:
+    if [said(message) for message in chosen] == [said(message) for message in rejected]:
+        raise NoChat("chosen and rejected are the same")
+    if len(chosen) > 1 or len(rejected) > 1:  # NeMo RL trains the last message alone, the others tool results as well
+        raise NoChat("an answer of several messages: try --first-difference")
+    if trainer == "nemo-rl":  # its loader passes no tools
         completions = [{"rank": rank, "completion": completion} for rank, completion in enumerate((chosen, rejected))]
         return {"context": told_tools(prompt, tools), "completions": completions, "source": source}
-    if trainer == "openrlhf":
-        return {"prompt": told_tools(prompt, tools), "chosen": chosen, "rejected": rejected, "source": source}
+    if trainer == "openrlhf":  # its loader makes columns prompt, chosen and reject: other names keep datasets 5 from mixing them up
+        return {"context": told_tools(prompt, tools), "better": chosen, "worse": rejected, "source": source}
     return {"prompt": prompt, "chosen": chosen, "rejected": rejected} | ({"tools": tools} if tools else {}) | {"source": source}
 
 
@@ -265,6 +281,9 @@ def made(args: argparse.Namespace, reasons: Counter, counts: Counter) -> Iterato
         try:
             if isinstance(parts, str):
                 raise NoChat(parts)
+            if args.kind == "dpo" and args.first_difference:
+                prompt, chosen, rejected, *rest = parts
+                parts = (*first_difference(prompt, chosen, rejected), *rest)
             row = make(args.trainer, *parts)
         except NoChat as reason:
             reasons[str(reason)] += 1
@@ -281,6 +300,7 @@ def main() -> int:
     parser.add_argument("-o", "--output", type=Path, required=True, help="JSONL; Parquet for sft --for verl")
     parser.add_argument("--min-reward", type=float, default=1.0, help="sft: leave out rollouts below it (default: %(default)s)")
     parser.add_argument("--min-gap", type=float, default=0.5, help="dpo: least difference of the two rewards (default: %(default)s)")
+    parser.add_argument("--first-difference", action="store_true", help="dpo: of answers of several messages, compare the first that differ")
     args = parser.parse_args()
     parquet = args.kind == "sft" and args.trainer == "verl"
     if args.kind == "dpo" and args.trainer == "verl":
