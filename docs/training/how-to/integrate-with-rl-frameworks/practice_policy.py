@@ -48,3 +48,36 @@ def model(tiny: bool = False):
     made = AutoModelForCausalLM.from_pretrained(str(file.parent), gguf_file=file.name, dtype=torch.float32)
     made.config.pad_token_id = made.generation_config.pad_token_id = 0
     return made
+
+
+def trained_weights(model, layers: int) -> dict[str, object]:
+    """The weights that train_step.py trains, by their names in a GGUF file: the feed-forward part of the last layers."""
+    found, total = {}, len(model.model.layers)
+    for number in range(total - min(layers, total), total):
+        part = model.model.layers[number].mlp
+        for name, linear in (("down", part.down_proj), ("gate", part.gate_proj), ("up", part.up_proj)):
+            found[f"blk.{number}.ffn_{name}.weight"] = linear.weight
+    return found
+
+
+def save(trained: dict[str, object], path: Path) -> None:
+    """A copy of SmolLM2's GGUF file with the trained weights in it, for practice_endpoint.py --weights."""
+    import gguf
+
+    old = gguf.GGUFReader(weights())
+    temporary = path.with_name(path.name + ".tmp")
+    new = gguf.GGUFWriter(temporary, "llama")
+    for name, field in old.fields.items():
+        if not name.startswith("GGUF.") and name != "general.architecture":
+            kind, *of = field.types
+            new.add_key_value(name, field.contents(), kind, sub_type=of[0] if of else None)
+    for tensor in old.tensors:
+        if tensor.name in trained:
+            new.add_tensor(tensor.name, trained[tensor.name].detach().half().numpy())
+        else:
+            new.add_tensor(tensor.name, tensor.data, raw_dtype=tensor.tensor_type)
+    new.write_header_to_file()
+    new.write_kv_data_to_file()
+    new.write_tensors_to_file()
+    new.close()
+    temporary.replace(path)
