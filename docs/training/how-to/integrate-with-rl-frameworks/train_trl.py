@@ -5,7 +5,7 @@
     trainers/bin/python train_trl.py grpo prompts.jsonl --trajectories trajectories.jsonl
 
 The files are those of convert_for_trainers.py and token_bundles.py. The model is two random layers with SmolLM2's tokenizer,
-so a step takes seconds; --model smollm2 takes its weights, --model DIR your own. The settings that matter are those of a real run:
+so a step takes seconds; --model smollm2 takes its weights, --model NAME or DIR your own. The settings that matter are those of a real run:
 assistant_only_loss for SFT, an explicit reference model for DPO, and for GRPO token ids, masks and log probabilities
 as Gym recorded them. Exit code: 0 done, 1 the step changed nothing, 2 bad input.
 """
@@ -36,9 +36,9 @@ GENERATIONS = 4
 
 
 def common(args: argparse.Namespace) -> dict:
-    """CPU, one process, nothing reported anywhere."""
+    """One process, nothing reported anywhere; on the CPU unless asked for more."""
     return {
-        "output_dir": str(args.output), "max_steps": args.steps, "learning_rate": args.learning_rate, "use_cpu": True, "bf16": False,
+        "output_dir": str(args.output), "max_steps": args.steps, "learning_rate": args.learning_rate, "use_cpu": not args.gpu, "bf16": args.gpu,
         "report_to": "none", "logging_steps": 1, "save_strategy": "no", "seed": 0, "disable_tqdm": True,
     }
 
@@ -124,9 +124,10 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("kind", choices=("sft", "dpo", "grpo"))
     parser.add_argument("file", type=Path, help="what convert_for_trainers.py wrote for trl")
     parser.add_argument("--trajectories", type=Path, help="grpo: what token_bundles.py wrote")
-    parser.add_argument("--model", default="tiny", help="tiny, smollm2 or a folder (default: %(default)s)")
+    parser.add_argument("--model", default="tiny", help="tiny, smollm2, a name or a folder (default: %(default)s)")
     parser.add_argument("--steps", type=int, default=1, help="optimizer steps (default: %(default)s)")
     parser.add_argument("--learning-rate", type=float, default=1e-3, help="default: %(default)s; for real weights 1e-5")
+    parser.add_argument("--gpu", action="store_true", help="train on the GPUs that accelerate finds")
     parser.add_argument("--max-length", type=int, default=2048, help="longer sequences are cut at the end (default: %(default)s)")
     parser.add_argument("-o", "--output", type=Path, default=Path("trained"), help="folder for what the trainer writes (default: %(default)s)")
     args = parser.parse_args(argv)
