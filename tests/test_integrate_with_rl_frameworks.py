@@ -69,11 +69,13 @@ CONVERSIONS = [
 def converted(folder: Path, gym_python: Path) -> dict[tuple[str, str], tuple[Path, str]]:
     """Every conversion of the recorded rollouts, made by the command that the page shows."""
     made = {}
-    for kind, trainer, suffix, _ in CONVERSIONS:
-        path = folder / f"{kind}_{trainer}.{suffix}"
-        result = run(gym_python, "convert_for_trainers.py", kind, "--for", trainer, "recorded_rollouts.jsonl", "-o", path.name, folder=folder)
+    for kind in ("sft", "dpo"):
+        trainers = {trainer: suffix for name, trainer, suffix, _ in CONVERSIONS if name == kind}
+        result = run(gym_python, "convert_for_trainers.py", kind, "recorded_rollouts.jsonl", "--for", *trainers, "-o", "converted", folder=folder)
         assert result.returncode == 0, result.stderr
-        made[kind, trainer] = path, result.stdout
+        for trainer, suffix in trainers.items():
+            printed = re.search(rf"^converted/{trainer}_{kind}.*\n(  .*\n)*", result.stdout, re.M)[0]
+            made[kind, trainer] = folder / "converted" / f"{trainer}_{kind}.{suffix}", printed
     return made
 
 
@@ -207,11 +209,11 @@ REJECTED = {
 @pytest.mark.gym
 def test_each_reject_is_named(folder: Path, gym_python: Path) -> None:
     write(folder / "bad.jsonl", rollout([SAID]), *REJECTED.values())
-    result = run(gym_python, "convert_for_trainers.py", "sft", "--for", "trl", "bad.jsonl", "-o", "good.jsonl", folder=folder)
+    result = run(gym_python, "convert_for_trainers.py", "sft", "bad.jsonl", "--for", "trl", "-o", "good.jsonl", folder=folder)
     assert result.returncode == 0 and counts_of(result.stdout) == (len(REJECTED) + 1, 1, len(REJECTED)), result.stdout + result.stderr
     assert set(re.findall(r"left out: (.*)", result.stdout)) == set(REJECTED), result.stdout
     write(folder / "bad.jsonl", *REJECTED.values())
-    result = run(gym_python, "convert_for_trainers.py", "sft", "--for", "trl", "bad.jsonl", "-o", "none.jsonl", folder=folder)
+    result = run(gym_python, "convert_for_trainers.py", "sft", "bad.jsonl", "--for", "trl", "-o", "none.jsonl", folder=folder)
     assert result.returncode == 1 and not (folder / "none.jsonl").exists()
 
 
@@ -219,7 +221,7 @@ def test_each_reject_is_named(folder: Path, gym_python: Path) -> None:
 def test_training_sets_are_taken_too(folder: Path, gym_python: Path, converted: dict) -> None:
     for kind in ("sft", "dpo"):
         path = converted[kind, "trl"][0]
-        result = run(gym_python, "convert_for_trainers.py", kind, "--for", "trl", path.name, "-o", "again.jsonl", folder=folder)
+        result = run(gym_python, "convert_for_trainers.py", kind, path, "--for", "trl", "-o", "again.jsonl", folder=folder)
         assert result.returncode == 0 and (folder / "again.jsonl").read_bytes() == path.read_bytes()
 
 
@@ -229,7 +231,7 @@ def test_pairs_of_several_messages(folder: Path, gym_python: Path) -> None:
     for one in uneven:
         one["reward"] = float(one["_ng_rollout_index"] == 3)
     write(folder / "uneven.jsonl", *uneven)
-    command = ["convert_for_trainers.py", "dpo", "--for", "trl", "uneven.jsonl", "-o", "pairs.jsonl"]
+    command = ["convert_for_trainers.py", "dpo", "uneven.jsonl", "--for", "trl", "-o", "pairs.jsonl"]
     assert "an answer of several messages: try --first-difference" in run(gym_python, *command, folder=folder).stdout
     assert run(gym_python, *command, "--first-difference", folder=folder).returncode == 0
     pair = rows(folder / "pairs.jsonl")[0]
@@ -239,7 +241,7 @@ def test_pairs_of_several_messages(folder: Path, gym_python: Path) -> None:
 @pytest.mark.gym
 def test_prompts_for_online_training(folder: Path, gym_python: Path) -> None:
     def convert(trainer: str, given: str) -> tuple[int, str, list[dict]]:
-        result = run(gym_python, "convert_for_trainers.py", "rl", "--for", trainer, given, "-o", "rl.jsonl", folder=folder)
+        result = run(gym_python, "convert_for_trainers.py", "rl", given, "--for", trainer, "-o", "rl.jsonl", folder=folder)
         return result.returncode, result.stdout, rows(folder / "rl.jsonl") if result.returncode == 0 else []
 
     code, _, made = convert("trl", "practice_tool_tasks.jsonl")
@@ -266,29 +268,23 @@ SOUND = "nothing dropped, empty, lost or in the wrong place"
 def trained(folder: Path, gym_python: Path, converted: dict) -> dict[str, dict]:
     """Everything that needs the trainers' environment, in one process."""
     assert (TRAINERS / "ready").exists(), "build the trainers' environment first: make trainers"
-    for command in (["make_recording_tasks.py"], ["convert_for_trainers.py", "rl", "--for", "trl", "recording_tasks.jsonl", "-o", "prompts.jsonl"],
+    for command in (["make_recording_tasks.py"], ["convert_for_trainers.py", "rl", "recording_tasks.jsonl", "--for", "trl", "-o", "prompts.jsonl"],
                     ["token_bundles.py", "recorded_rollouts.jsonl", "-o", "trajectories.jsonl"]):
         assert run(gym_python, *command, folder=folder).returncode == 0
     templates = next(TRAINERS.glob("lib/python3.*/site-packages/trl/chat_templates"))
-    trl, files = str(folder / "sft_trl.jsonl"), {key: path.name for key, (path, _) in converted.items()}
-    empty = write(folder / "raw.jsonl", *({"messages": r["response"]["output"], "source": {}} for r in ROLLOUTS[:2]))
+    trl, dpo = "converted/trl_sft.jsonl", "converted/trl_dpo.jsonl"
     commands = {
-        "sft trl": ["check_loaders", "sft", "--for", "trl", trl],
-        "sft verl": ["check_loaders", "sft", "--for", "verl", files["sft", "verl"]],
-        "sft openrlhf": ["check_loaders", "sft", "--for", "openrlhf", files["sft", "openrlhf"]],
-        "dpo trl": ["check_loaders", "dpo", "--for", "trl", files["dpo", "trl"]],
-        "dpo openrlhf": ["check_loaders", "dpo", "--for", "openrlhf", files["dpo", "openrlhf"]],
-        "qwen trl": ["check_loaders", "sft", "--for", "trl", trl, "--template", str(templates / "qwen2_5_training.jinja")],
-        "qwen openrlhf": ["check_loaders", "sft", "--for", "openrlhf", files["sft", "openrlhf"], "--template", str(templates / "qwen2_5_training.jinja")],
-        "qwen verl": ["check_loaders", "sft", "--for", "verl", files["sft", "verl"], "--template", str(templates / "qwen2_5_training.jinja")],
+        "practice": ["check_loaders", trl, "converted/verl_sft.parquet", "converted/openrlhf_sft.jsonl", dpo, "converted/openrlhf_dpo.jsonl"],
+        "qwen": ["check_loaders", trl, "converted/openrlhf_sft.jsonl", "--template", str(templates / "qwen2_5_training.jinja")],
+        "qwen verl": ["check_loaders", "converted/verl_sft.parquet", "--template", str(templates / "qwen2_5_training.jinja")],
         "step sft": ["train_trl", "sft", trl],
-        "step dpo": ["train_trl", "dpo", files["dpo", "trl"]],
+        "step dpo": ["train_trl", "dpo", dpo],
         "step grpo": ["train_trl", "grpo", "prompts.jsonl", "--trajectories", "trajectories.jsonl"],
         "foreign": ["train_step", "trajectories.jsonl", "--model", "tiny", "--batch", "2"],
         "level": ["train_step", str(write(folder / "level.jsonl", *({**row, "reward": 1.0} for row in rows(folder / "trajectories.jsonl"))))],
-        "missing": ["check_loaders", "sft", "--for", "trl", "none.jsonl"],
+        "missing": ["check_loaders", "trl_sft=none.jsonl"],
         "wrong rows": ["train_trl", "dpo", trl],
-        "raw": ["check_loaders", "sft", "--for", "openrlhf", empty.name],
+        "unknown": ["check_loaders", "prompts.jsonl"],
     }
     result = run(TRAINERS / "bin" / "python", ROOT / "tests" / "trainers_worker.py", folder, json.dumps(list(commands.values())), folder=folder)
     answers = [json.loads(line.removeprefix("ANSWER ")) for line in result.stdout.splitlines() if line.startswith("ANSWER ")]
@@ -297,12 +293,12 @@ def trained(folder: Path, gym_python: Path, converted: dict) -> dict[str, dict]:
 
 
 @pytest.mark.gym
-@pytest.mark.parametrize(("name", "size"), [
-    ("sft trl", "21 rows, 21 sequences"), ("sft verl", "21 rows, 21 sequences"), ("sft openrlhf", "21 rows, 21 sequences"),
-    ("dpo trl", "2 rows, 2 pairs"), ("dpo openrlhf", "2 rows, 2 pairs"), ("qwen trl", "21 rows, 21 sequences"), ("qwen openrlhf", "21 rows, 21 sequences"),
-])
-def test_a_loader_takes_every_row_and_trains_the_right_tokens(trained: dict, name: str, size: str) -> None:
-    assert trained[name]["code"] == 0 and size in trained[name]["out"] and SOUND in trained[name]["out"], trained[name]
+@pytest.mark.parametrize(("template", "files", "pairs"), [("practice", 3, 2), ("qwen", 2, 0)])
+def test_the_loaders_take_every_row_and_train_the_right_tokens(trained: dict, template: str, files: int, pairs: int) -> None:
+    answer = trained[template]
+    assert answer["code"] == 0, answer
+    assert answer["out"].count("21 rows, 21 sequences") == files and answer["out"].count("2 rows, 2 pairs") == pairs
+    assert answer["out"].count(SOUND) == files + pairs
 
 
 @pytest.mark.gym
@@ -329,6 +325,7 @@ def test_rollouts_of_other_weights_are_refused(trained: dict) -> None:
 @pytest.mark.gym
 def test_bad_input_of_the_trainers_scripts_gets_one_line(trained: dict) -> None:
     assert trained["missing"]["code"] == 2 and "No such file" in trained["missing"]["out"]
+    assert trained["unknown"]["code"] == 2 and "whose loader?" in trained["unknown"]["out"]
     assert trained["wrong rows"]["code"] == 2 and "no prompt" in trained["wrong rows"]["out"]
 
 
@@ -384,7 +381,7 @@ def test_equal_rewards_give_no_advantage(modules) -> None:
 # Bad input, and the commands that need GPUs
 
 
-@pytest.mark.parametrize("command", ["convert_for_trainers.py sft --for trl FILE -o out.jsonl", "token_bundles.py FILE -o out.jsonl", "collect_on_policy.py FILE -o out.jsonl"])
+@pytest.mark.parametrize("command", ["convert_for_trainers.py sft FILE --for trl -o out.jsonl", "token_bundles.py FILE -o out.jsonl", "collect_on_policy.py FILE -o out.jsonl"])
 @pytest.mark.parametrize(("content", "message"), [(None, "No such file"), ("", "no rows"), ('{"a": 1}\n{"a"\n', ":2: not JSON"), ("[1]\n", ":1: a row is a JSON object")])
 def test_bad_files_get_one_clear_line(folder: Path, command: str, content: str | None, message: str, tmp_path: Path) -> None:
     path = tmp_path / "in.jsonl"
@@ -397,9 +394,9 @@ def test_bad_files_get_one_clear_line(folder: Path, command: str, content: str |
 
 
 @pytest.mark.parametrize(("command", "message"), [
-    ("convert_for_trainers.py dpo --for verl a.jsonl -o b.jsonl", "verl 0.9.1 has no DPO trainer"),
-    ("convert_for_trainers.py sft --for verl a.jsonl -o b.jsonl", "ends with .parquet"),
-    ("convert_for_trainers.py sft --for axolotl a.jsonl -o b.jsonl", "invalid choice"),
+    ("convert_for_trainers.py dpo a.jsonl --for verl -o b.jsonl", "verl 0.9.1 has no DPO trainer"),
+    ("convert_for_trainers.py sft a.jsonl --for verl -o b.jsonl", "ends with .parquet"),
+    ("convert_for_trainers.py sft a.jsonl --for axolotl -o b.jsonl", "invalid choice"),
     ("collect_on_policy.py practice_tasks.jsonl -o b.jsonl", "names no task_source"),
     ("collect_on_policy.py practice_tasks.jsonl --task-source string_match --head-server 127.0.0.1:1 -o b.jsonl", "Start them first"),
 ])

@@ -1,9 +1,9 @@
 """Feed a file to the trainer's own loader, as released on PyPI, and hold what comes out against the conversations.
 
-    trainers/bin/python check_loaders.py sft --for trl sft.jsonl
-    trainers/bin/python check_loaders.py sft --for verl sft.parquet --template trl/chat_templates/qwen2_5.jinja
-    trainers/bin/python check_loaders.py dpo --for openrlhf dpo.jsonl
+    trainers/bin/python check_loaders.py converted/trl_sft.jsonl converted/verl_sft.parquet converted/openrlhf_dpo.jsonl
+    trainers/bin/python check_loaders.py trl_sft=my_rows.jsonl --template trl/chat_templates/qwen2_5_training.jinja
 
+The name says whose loader reads the file, and as what: TRAINER_KIND, as convert_for_trainers.py names them.
 Counts sequences, tokens, and tokens in the loss, and finds: rows that the loader dropped, empty sequences, tool calls that
 vanished, user or tool tokens in the loss, assistant tokens outside of it, chosen answers that equal the rejected ones.
 The tokenizer is SmolLM2's with the practice endpoint's template; --template takes another one of the same ChatML family.
@@ -126,10 +126,9 @@ def openrlhf_dpo(path: Path, tokenizer) -> list[tuple[list[int], list[int], list
 
 
 LOADERS = {
-    ("sft", "trl"): trl_sft, ("sft", "verl"): verl_sft, ("sft", "openrlhf"): openrlhf_sft,
-    ("dpo", "trl"): trl_dpo, ("dpo", "openrlhf"): openrlhf_dpo,
+    "trl_sft": (trl_sft, ("messages",)), "verl_sft": (verl_sft, ("messages",)), "openrlhf_sft": (openrlhf_sft, ("messages",)),
+    "trl_dpo": (trl_dpo, ("prompt", "chosen", "rejected")), "openrlhf_dpo": (openrlhf_dpo, ("context", "better", "worse")),
 }
-KEYS = {key: ("messages",) for key in LOADERS} | {("dpo", "trl"): ("prompt", "chosen", "rejected"), ("dpo", "openrlhf"): ("context", "better", "worse")}
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -188,36 +187,45 @@ def check_dpo(rows: list[dict], pairs: list, tokenizer) -> tuple[str, Counter]:
     return f"{len(pairs)} pairs, {tokens} tokens", found
 
 
+def check(name: str, path: Path, tokenizer) -> bool:
+    """Load one file, print what was found, and tell whether it is sound."""
+    loader, keys = LOADERS[name]
+    rows = rows_in(path, *keys)
+    with contextlib.redirect_stdout(io.StringIO()):
+        loaded = loader(path, tokenizer)
+    said, found = (check_sft if name.endswith("sft") else check_dpo)(rows, loaded, tokenizer)
+    print(f"{path} for {name.partition('_')[0]}: {len(rows)} rows, {said}")
+    bad = {what: count for what, count in found.items() if count}
+    for what, count in bad.items():
+        print(f"  {count} {what}")
+    if not bad:
+        print("  nothing dropped, empty, lost or in the wrong place")
+    return not bad
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("kind", choices=("sft", "dpo"))
-    parser.add_argument("file", type=Path, help="what convert_for_trainers.py wrote")
-    parser.add_argument("--for", dest="trainer", choices=("trl", "verl", "openrlhf"), required=True, help="whose loader reads it")
+    parser.add_argument("files", nargs="+", metavar="[NAME=]FILE", help=f"NAME is one of {', '.join(LOADERS)}")
     parser.add_argument("--template", type=Path, help="a chat template with generation markers instead of the practice endpoint's")
     args = parser.parse_args()
-    if (args.kind, args.trainer) not in LOADERS:
-        parser.error(f"{args.trainer} has no loader for {args.kind}")
     try:
-        rows = rows_in(args.file, *KEYS[args.kind, args.trainer])
         tokenizer = practice_policy.tokenizer()
         if args.template:
             try:
                 tokenizer.chat_template = args.template.read_text(encoding="utf-8")
             except OSError as error:
                 raise BadInput(f"{args.template}: {error.strerror}. Check the path") from None
-        with contextlib.redirect_stdout(io.StringIO()):
-            loaded = LOADERS[args.kind, args.trainer](args.file, tokenizer)
+        good = []
+        for given in args.files:
+            name, _, file = given.rpartition("=")
+            name = name or Path(file).stem
+            if name not in LOADERS:
+                raise BadInput(f"{given}: whose loader? Name it, for example trl_sft={file}. There are: {', '.join(LOADERS)}")
+            good.append(check(name, Path(file), tokenizer))
     except BadInput as error:
         print(f"check_loaders.py: {error}", file=sys.stderr)
         return 2
-    said, found = (check_sft if args.kind == "sft" else check_dpo)(rows, loaded, tokenizer)
-    print(f"{args.file} for {args.trainer}: {len(rows)} rows, {said}")
-    bad = {what: count for what, count in found.items() if count}
-    for what, count in bad.items():
-        print(f"  {count} {what}")
-    if not bad:
-        print("  nothing dropped, empty, lost or in the wrong place")
-    return 1 if bad else 0
+    return 0 if all(good) else 1
 
 
 if __name__ == "__main__":

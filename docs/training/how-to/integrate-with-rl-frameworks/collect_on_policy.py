@@ -15,6 +15,7 @@ import argparse
 import asyncio
 import contextlib
 import io
+import os
 import socket
 import sys
 from collections import Counter
@@ -65,6 +66,8 @@ def main() -> int:
     parser.add_argument("--concurrency", type=int, default=4, help="rollouts in flight (default: %(default)s)")
     parser.add_argument("--head-server", type=address, default=("127.0.0.1", 11000), metavar="HOST:PORT", help="default: 127.0.0.1:11000")
     args = parser.parse_args()
+    if not sys.stderr.isatty():
+        os.environ.setdefault("TQDM_DISABLE", "1")  # no progress bar in a log
     try:
         tasks = [row for _, row in read_rows(args.tasks)][: args.limit]
         for number, task in enumerate(tasks, 1):

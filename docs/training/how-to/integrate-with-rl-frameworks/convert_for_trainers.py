@@ -1,8 +1,10 @@
 """Write the file that a trainer reads, of rollouts or of training sets made from them.
 
-    python convert_for_trainers.py sft --for trl ROLLOUTS -o sft.jsonl
-    python convert_for_trainers.py dpo --for nemo-rl ROLLOUTS -o dpo.jsonl
-    python convert_for_trainers.py rl --for trl TASKS -o prompts.jsonl
+    python convert_for_trainers.py sft ROLLOUTS --for trl -o sft.jsonl
+    python convert_for_trainers.py dpo ROLLOUTS --for trl nemo-rl openrlhf -o converted/
+    python convert_for_trainers.py rl TASKS --for trl -o prompts.jsonl
+
+For several trainers, -o is a folder, and the files in it are named TRAINER_KIND: trl_sft.jsonl, verl_sft.parquet.
 
 ROLLOUTS is what `gym eval run` wrote with -o, or rows that hold `messages`, or `prompt`, `chosen` and `rejected` already.
 Run it with the Python that has nemo-gym installed: Gym's own converter turns rollouts into chat messages. What it leaves is
@@ -267,7 +269,7 @@ def write(path: Path, rows: list[dict] | Iterator[dict], parquet: bool) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def made(args: argparse.Namespace, reasons: Counter, counts: Counter) -> Iterator[dict]:
+def made(args: argparse.Namespace, trainer: str, reasons: Counter, counts: Counter) -> Iterator[dict]:
     """The rows of the output, one by one."""
     if args.kind == "rl":
         given = ((row,) for _, row in read_rows(args.input))
@@ -284,7 +286,7 @@ def made(args: argparse.Namespace, reasons: Counter, counts: Counter) -> Iterato
             if args.kind == "dpo" and args.first_difference:
                 prompt, chosen, rejected, *rest = parts
                 parts = (*first_difference(prompt, chosen, rejected), *rest)
-            row = make(args.trainer, *parts)
+            row = make(trainer, *parts)
         except NoChat as reason:
             reasons[str(reason)] += 1
             continue
@@ -292,37 +294,48 @@ def made(args: argparse.Namespace, reasons: Counter, counts: Counter) -> Iterato
         yield row
 
 
+def one_file(args: argparse.Namespace, trainer: str, output: Path) -> bool:
+    """Write one trainer's file and say what went in, what came out, and why the rest did not."""
+    reasons, counts = Counter(), Counter()
+    write(output, made(args, trainer, reasons, counts), output.suffix == ".parquet")
+    what = {"sft": "rows", "dpo": "pairs or tasks", "rl": "tasks"}[args.kind]
+    print(f"{output}: {counts['in']} {what} in, {counts['out']} out for {trainer}")
+    for reason, count in reasons.most_common():
+        print(f"  {count} left out: {reason}")
+    if not counts["out"]:
+        output.unlink(missing_ok=True)
+    return bool(counts["out"])
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("kind", choices=("sft", "dpo", "rl"), help="fine-tuning, preference pairs, or prompts for online RL")
     parser.add_argument("input", type=Path, metavar="INPUT", help="rollouts, a training set, or for rl task rows")
-    parser.add_argument("--for", dest="trainer", choices=TRAINERS, required=True, help="who reads the output")
-    parser.add_argument("-o", "--output", type=Path, required=True, help="JSONL; Parquet for sft --for verl")
+    parser.add_argument("--for", dest="trainers", nargs="+", choices=TRAINERS, required=True, help="who reads the output")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="JSONL; Parquet for sft --for verl; a folder for several trainers")
     parser.add_argument("--min-reward", type=float, default=1.0, help="sft: leave out rollouts below it (default: %(default)s)")
     parser.add_argument("--min-gap", type=float, default=0.5, help="dpo: least difference of the two rewards (default: %(default)s)")
     parser.add_argument("--first-difference", action="store_true", help="dpo: of answers of several messages, compare the first that differ")
     args = parser.parse_args()
-    parquet = args.kind == "sft" and args.trainer == "verl"
-    if args.kind == "dpo" and args.trainer == "verl":
+    if args.kind == "dpo" and "verl" in args.trainers:
         parser.error("verl 0.9.1 has no DPO trainer. Take --for trl, openrlhf or nemo-rl")
-    if parquet != (args.output.suffix == ".parquet"):
-        parser.error(f"-o wants a name that ends with {'.parquet' if parquet else '.jsonl'}")
-    reasons, counts = Counter(), Counter()
+    suffixes = {trainer: ".parquet" if (args.kind, trainer) == ("sft", "verl") else ".jsonl" for trainer in args.trainers}
+    outputs = {trainer: args.output / f"{trainer}_{args.kind}{suffix}" for trainer, suffix in suffixes.items()}
+    if len(outputs) == 1:
+        outputs = dict.fromkeys(outputs, args.output)
+    elif args.output.is_file():
+        parser.error(f"{args.output} is a file. For several trainers, -o names a folder")
+    if wrong := next((trainer for trainer, output in outputs.items() if output.suffix != suffixes[trainer]), None):
+        parser.error(f"-o wants a name that ends with {suffixes[wrong]}")
     try:
-        write(args.output, made(args, reasons, counts), parquet)
+        good = [one_file(args, trainer, output) for trainer, output in outputs.items()]
     except BadInput as error:
         print(f"convert_for_trainers.py: {error}", file=sys.stderr)
         return 2
     except ModuleNotFoundError as error:
         print(f"convert_for_trainers.py: {error}. Run it with the Python that has nemo-gym installed", file=sys.stderr)
         return 2
-    what = {"sft": "rows", "dpo": "pairs or tasks", "rl": "tasks"}[args.kind]
-    print(f"{args.output}: {counts['in']} {what} in, {counts['out']} out for {args.trainer}")
-    for reason, count in reasons.most_common():
-        print(f"  {count} left out: {reason}")
-    if not counts["out"]:
-        args.output.unlink(missing_ok=True)
-    return 0 if counts["out"] else 1
+    return 0 if all(good) else 1
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Train with TRL on the CPU: SFT, DPO, or GRPO on rollouts that Gym has collected.
 
-    trainers/bin/python train_trl.py sft sft.jsonl
-    trainers/bin/python train_trl.py dpo dpo.jsonl
+    trainers/bin/python train_trl.py sft converted/trl_sft.jsonl
+    trainers/bin/python train_trl.py dpo converted/trl_dpo.jsonl
     trainers/bin/python train_trl.py grpo prompts.jsonl --trajectories trajectories.jsonl
 
 The files are those of convert_for_trainers.py and token_bundles.py. The model is two random layers with SmolLM2's tokenizer,
