@@ -33,8 +33,8 @@ def tokenizer():
     return made
 
 
-def model(tiny: bool = False):
-    """SmolLM2 with its weights, or two random layers of its kind that make a step in a second."""
+def model(tiny: bool = False, file: Path | None = None):
+    """SmolLM2 with its weights or those of a GGUF file, or two random layers of its kind that make a step in a second."""
     import torch
     from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 
@@ -44,7 +44,7 @@ def model(tiny: bool = False):
             vocab_size=49152, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2, num_key_value_heads=1,
             max_position_embeddings=8192, bos_token_id=1, eos_token_id=2, pad_token_id=0, tie_word_embeddings=True,
         ))
-    file = weights()
+    file = file or weights()
     made = AutoModelForCausalLM.from_pretrained(str(file.parent), gguf_file=file.name, dtype=torch.float32)
     made.config.pad_token_id = made.generation_config.pad_token_id = 0
     return made
@@ -60,11 +60,11 @@ def trained_weights(model, layers: int) -> dict[str, object]:
     return found
 
 
-def save(trained: dict[str, object], path: Path) -> None:
-    """A copy of SmolLM2's GGUF file with the trained weights in it, for practice_endpoint.py --weights."""
+def save(trained: dict[str, object], path: Path, file: Path | None = None) -> None:
+    """A copy of a GGUF file (SmolLM2's) with the trained weights in it, for practice_endpoint.py --weights."""
     import gguf
 
-    old = gguf.GGUFReader(weights())
+    old = gguf.GGUFReader(file or weights())
     temporary = path.with_name(path.name + ".tmp")
     new = gguf.GGUFWriter(temporary, "llama")
     for name, field in old.fields.items():

@@ -64,6 +64,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("trajectories", type=Path, help="what token_bundles.py or collect_on_policy.py wrote")
     parser.add_argument("-o", "--output", type=Path, help="write the trained weights to this GGUF file")
+    parser.add_argument("--weights", type=Path, metavar="FILE.gguf", help="start from these, as the endpoint does with its --weights")
     parser.add_argument("--batch", type=int, default=8, help="most trajectories in the step (default: %(default)s)")
     parser.add_argument("--layers", type=int, default=2, help="how many of the last layers to train (default: %(default)s)")
     parser.add_argument("--learning-rate", type=float, default=1e-4, help="default: %(default)s")
@@ -78,12 +79,14 @@ def main() -> int:
     except BadInput as error:
         print(f"train_step.py: {error}", file=sys.stderr)
         return 2
+    if args.weights and not args.weights.is_file():
+        parser.error(f"{args.weights}: no such file")
     gains = advantages(rows)
     chosen = [(row, gain) for row, gain in zip(rows, gains) if gain][: args.batch]
     if not chosen:
         print("Nothing to learn: within each task all rewards are equal.")
         return 1
-    model = practice_policy.model(tiny=args.model == "tiny").requires_grad_(False)
+    model = practice_policy.model(tiny=args.model == "tiny", file=args.weights).requires_grad_(False)
     named = practice_policy.trained_weights(model, args.layers)
     trained = [weight.requires_grad_(True) for weight in named.values()]
     found = step(model, trained, [row for row, _ in chosen], [gain for _, gain in chosen], args)
@@ -94,7 +97,7 @@ def main() -> int:
         return 1
     print(f"one step: gradient norm {found['norm']:.3f}; {found['right way']} of {len(chosen)} trajectories moved the way their advantage says")
     if args.output:
-        practice_policy.save(named, args.output)
+        practice_policy.save(named, args.output, args.weights)
         print(f"{args.output}: weights for practice_endpoint.py --weights")
     return 0
 
