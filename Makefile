@@ -20,7 +20,7 @@ SPHINX := $(BIN)/sphinx-build -c . -W -n --keep-going -q
 PYTEST := $(BIN)/python -m pytest
 PAGE_FILE = $(or $(wildcard docs/training/how-to/$(PAGE).md docs/training/reference/$(PAGE).md docs/training/$(PAGE).md),$(error There is no page named "$(PAGE)". Name one, for example PAGE=optimize-rollout-collection))
 
-.PHONY: help html livehtml check test test-page outputs facts faults linkcheck lock gym browser clean
+.PHONY: help html livehtml check test test-page outputs facts faults linkcheck lock gym trainers browser clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 20
@@ -39,15 +39,15 @@ livehtml: .venv/live  ## serve the site with live reload at http://127.0.0.1:808
 check: html .venv/test  ## the fast part of `make test`: structure, links, strict build, scripts
 	@$(PYTEST) tests -m "not live and not gym"
 
-test: html .venv/test gym browser  ## run every page against the real package, and all other tests
+test: html .venv/test gym trainers browser  ## run every page against the real package, and all other tests
 	@$(PYTEST) docs
 	@$(SPHINX) docs build/html
 	@$(PYTEST) tests
 
-test-page: .venv/test gym  ## run one page: make test-page PAGE=NAME
+test-page: .venv/test gym trainers  ## run one page: make test-page PAGE=NAME
 	@$(PYTEST) $(PAGE_FILE)
 
-outputs: .venv/test gym  ## record again the outputs that pages show: all pages, or PAGE=NAME
+outputs: .venv/test gym trainers  ## record again the outputs that pages show: all pages, or PAGE=NAME
 	@$(PYTEST) $(if $(PAGE),$(PAGE_FILE),docs) --update-outputs
 	@PYTHONPATH=tests $(BIN)/python tests/record.py
 	@git --no-pager diff --stat -- docs 2>/dev/null || true
@@ -73,9 +73,11 @@ linkcheck: .venv/docs  ## ask the network about every external link
 lock: .venv/bootstrap  ## pin the newest versions within the declared ranges
 	@$(UV) pip compile -q --universal --upgrade --no-annotate --no-header --no-emit-index-url --no-emit-find-links --group docs --group live --group test -o constraints.txt pyproject.toml
 	@$(UV) pip compile -q --python-version $(GYM_MINIMUM_PYTHON) --upgrade --no-annotate --no-header --no-emit-index-url --no-emit-find-links --group gym -o constraints-gym.txt pyproject.toml
+	@$(UV) pip compile -q --universal --python-version 3.11 --upgrade --no-annotate --no-header --no-emit-index-url --no-emit-find-links --group trainers pyproject.toml \
+	  | grep -vE '^(cuda|nvidia|triton)' > constraints-trainers.txt
 
 clean:  ## remove everything that make built
-	@rm -rf .venv .venv-gym build .pytest_cache .ruff_cache
+	@rm -rf .venv .venv-gym .venv-trainers build .pytest_cache .ruff_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The environments. Each is built again when the declared or pinned dependencies change.
@@ -102,6 +104,18 @@ gym: .venv-gym/ready  ## install the package under documentation into .venv-gym
 	rm -rf .venv-gym && $(UV) venv -q --python "$$python" .venv-gym \
 	&& $(UV) pip install -q --python .venv-gym/bin/python --python-version $(GYM_MINIMUM_PYTHON) --compile-bytecode \
 	   --group gym --constraint constraints-gym.txt
+	@touch $@
+
+trainers: .venv-trainers/ready  ## install the trainers whose loaders the guides' files are fed to into .venv-trainers
+
+# A CPU build of torch is taken where pip would find one (PIP_FIND_LINKS, PIP_EXTRA_INDEX_URL).
+.venv-trainers/ready: export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
+.venv-trainers/ready: export UV_EXTRA_INDEX_URL ?= $(PIP_EXTRA_INDEX_URL)
+.venv-trainers/ready: .venv/bootstrap pyproject.toml constraints-trainers.txt
+	@echo "Installing the trainers into .venv-trainers ..."
+	@rm -rf .venv-trainers && $(UV) venv -q --python $(BIN)/python .venv-trainers
+	@$(UV) pip install -q --python .venv-trainers/bin/python --compile-bytecode --group trainers --constraint constraints-trainers.txt
+	@$(UV) pip install -q --python .venv-trainers/bin/python --compile-bytecode --group loaders --no-deps
 	@touch $@
 
 browser: .venv/test  ## find a browser for the tests, or install one

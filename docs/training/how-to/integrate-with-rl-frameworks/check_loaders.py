@@ -1,0 +1,232 @@
+"""Feed a file to the trainer's own loader, as released on PyPI, and hold what comes out against the conversations.
+
+    trainers/bin/python check_loaders.py converted/trl_sft.jsonl converted/verl_sft.parquet converted/openrlhf_dpo.jsonl
+    trainers/bin/python check_loaders.py trl_sft=my_rows.jsonl --template trl/chat_templates/qwen2_5_training.jinja
+
+The name says whose loader reads the file, and as what: TRAINER_KIND, as convert_for_trainers.py names them.
+Counts sequences, tokens, and tokens in the loss, and finds: rows that the loader dropped, empty sequences, tool calls that
+vanished, user or tool tokens in the loss, assistant tokens outside of it, chosen answers that equal the rejected ones.
+The tokenizer is SmolLM2's with the practice endpoint's template; --template takes another one of the same ChatML family.
+Exit code: 0 sound, 1 something was found, 2 bad input.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import json
+import os
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+from types import SimpleNamespace
+
+os.environ.setdefault("HF_DATASETS_CACHE", tempfile.mkdtemp(prefix="datasets-"))
+os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
+os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+
+from rollout_to_chat import BadInput, read_rows
+
+import practice_policy
+
+LENGTH = 8192
+
+
+def rows_in(path: Path, *wanted: str) -> list[dict]:
+    """The rows as the converter wrote them."""
+    if path.suffix == ".parquet":
+        import pyarrow.parquet
+
+        try:
+            found = pyarrow.parquet.read_table(path).to_pylist()
+        except (OSError, ValueError) as error:
+            raise BadInput(f"{path}: {error}") from None
+        rows = [{"messages": json.loads(row["messages"]), "tools": json.loads(row["tools"])} for row in found]
+    else:
+        rows = [row for _, row in read_rows(path)]
+    if missing := [key for key in wanted if key not in rows[0]]:
+        raise BadInput(f"{path}: the rows have no {missing[0]}. Give a file that convert_for_trainers.py wrote")
+    return rows
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The loaders. SFT: (ids, which of them are in the loss) of each row. DPO: (prompt, chosen, rejected) ids of each row.
+
+
+def trl_sft(path: Path, tokenizer) -> list[tuple[list[int], list[bool]]]:
+    import train_trl
+
+    args = train_trl.parse(["sft", str(path), "--max-length", str(LENGTH), "-o", tempfile.mkdtemp()])
+    trainer = train_trl.sft(args, practice_policy.model(tiny=True), tokenizer)
+    sequences = []
+    for row in trainer.train_dataset:
+        batch = trainer.data_collator([row])
+        sequences.append((batch["input_ids"][0].tolist(), [label != -100 for label in batch["labels"][0].tolist()]))
+    return sequences
+
+
+def verl_sft(path: Path, tokenizer) -> list[tuple[list[int], list[bool]]]:
+    from omegaconf import OmegaConf
+    from verl_dataset import GymSFTDataset
+
+    settings = OmegaConf.create({"pad_mode": "no_padding", "max_length": LENGTH, "truncation": "error"})
+    data = GymSFTDataset(str(path), tokenizer, settings)
+    sequences = []
+    for number in range(len(data)):
+        try:
+            row = data[number]
+            sequences.append((row["input_ids"].tolist(), [bool(mask) for mask in row["loss_mask"].tolist()]))
+        except AssertionError:  # its messages, rendered one by one, do not add up to the conversation
+            sequences.append(None)
+    return sequences
+
+
+def openrlhf_strategy(**data: object) -> SimpleNamespace:
+    """What the loaders of OpenRLHF read of its command line."""
+    given = SimpleNamespace(apply_chat_template=True, tokenizer_chat_template=None, **data)
+    return SimpleNamespace(args=SimpleNamespace(data=given), is_rank_0=lambda: True, print=print)
+
+
+def openrlhf_sft(path: Path, tokenizer) -> list[tuple[list[int], list[bool]]]:
+    from datasets import load_dataset
+    from openrlhf.datasets import SFTDataset
+
+    rows = load_dataset("json", data_files=str(path), split="train")
+    data = SFTDataset(rows, tokenizer, LENGTH, openrlhf_strategy(input_key="messages", output_key=None), multiturn=True, num_processors=1)
+    sequences = []
+    for number in range(len(data)):
+        ids, _, mask = data[number]
+        # Its mask marks the position that predicts a token: one to the left of the token.
+        sequences.append((ids[0].tolist(), [False, *(bool(m) for m in mask[0].tolist()[:-1])]))
+    return sequences
+
+
+def trl_dpo(path: Path, tokenizer) -> list[tuple[list[int], list[int], list[int]]]:
+    import train_trl
+
+    args = train_trl.parse(["dpo", str(path), "--max-length", str(LENGTH), "-o", tempfile.mkdtemp()])
+    trainer = train_trl.dpo(args, practice_policy.model(tiny=True), tokenizer)
+    return [(row["prompt_ids"], row["chosen_ids"], row["rejected_ids"]) for row in trainer.train_dataset]
+
+
+def openrlhf_dpo(path: Path, tokenizer) -> list[tuple[list[int], list[int], list[int]]]:
+    from datasets import load_dataset
+    from openrlhf.datasets import RewardDataset
+
+    rows = load_dataset("json", data_files=str(path), split="train")
+    keys = {"prompt_key": "context", "chosen_key": "better", "rejected_key": "worse"}
+    data = RewardDataset(rows, tokenizer, LENGTH, openrlhf_strategy(**keys), is_dpo=True, num_processors=1)
+    pairs = []
+    for number in range(len(data)):
+        chosen, _, rejected, _, start = data[number]
+        pairs.append((chosen[0].tolist()[:start], chosen[0].tolist()[start:], rejected[0].tolist()[start:]))
+    return pairs
+
+
+LOADERS = {
+    "trl_sft": (trl_sft, ("messages",)), "verl_sft": (verl_sft, ("messages",)), "openrlhf_sft": (openrlhf_sft, ("messages",)),
+    "trl_dpo": (trl_dpo, ("prompt", "chosen", "rejected")), "openrlhf_dpo": (openrlhf_dpo, ("context", "better", "worse")),
+}
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What came out
+
+
+def reference(row: dict, tokenizer) -> tuple[list[int], list[bool]]:
+    """The whole conversation rendered at once, and which of its tokens the assistant wrote."""
+    out = tokenizer.apply_chat_template(row["messages"], tools=row.get("tools") or None, return_dict=True, return_assistant_tokens_mask=True)
+    return out["input_ids"], [bool(mask) for mask in out["assistant_masks"]]
+
+
+def calls_of(messages: list[dict]) -> list[str]:
+    return [call["function"]["name"] for message in messages for call in message.get("tool_calls") or ()]
+
+
+def lost_calls(messages: list[dict], text: str) -> int:
+    wanted = Counter(calls_of(messages))
+    return sum(max(0, count - text.count(f'"name": "{name}", "arguments"')) for name, count in wanted.items())
+
+
+def check_sft(rows: list[dict], sequences: list, tokenizer) -> tuple[str, Counter]:
+    found = Counter({"rows dropped by the loader": abs(len(rows) - len(sequences))})
+    tokens = learned = 0
+    for row, sequence in zip(rows, sequences):
+        if sequence is None:
+            found["rows that the loader refuses under this template"] += 1
+            continue
+        ids, loss = sequence
+        expected, wrote = reference(row, tokenizer)
+        tokens, learned = tokens + len(ids), learned + sum(loss)
+        found["empty sequences"] += not ids or not any(loss)
+        found["tool calls lost"] += lost_calls(row["messages"], tokenizer.decode([i for i, m in zip(ids, loss) if m]))
+        if ids != expected[: len(ids)] or expected[len(ids) :] not in ([], expected[-1:]):
+            found["sequences that differ from the conversation rendered at once"] += 1
+            continue
+        # The line break after the end of a turn is the template's: loaders differ, and it does not matter.
+        for token, learns, own in zip(ids, loss, wrote):
+            if learns != own and tokenizer.decode([token]).strip():
+                found["user or tool tokens in the loss" if learns else "assistant tokens outside of the loss"] += 1
+    return f"{len(sequences) - sequences.count(None)} sequences, {tokens} tokens, {learned / max(1, tokens):.0%} of them in the loss", found
+
+
+def check_dpo(rows: list[dict], pairs: list, tokenizer) -> tuple[str, Counter]:
+    found = Counter({"rows dropped by the loader": abs(len(rows) - len(pairs))})
+    tokens = 0
+    for row, (prompt, chosen, rejected) in zip(rows, pairs):
+        row = {"chosen": row.get("better"), "rejected": row.get("worse")} | row
+        tokens += len(prompt) + len(chosen) + len(rejected)
+        found["empty answers"] += not prompt or not tokenizer.decode(chosen, skip_special_tokens=True).strip()
+        found["empty answers"] += not tokenizer.decode(rejected, skip_special_tokens=True).strip()
+        found["pairs whose chosen answer equals the rejected one"] += chosen == rejected
+        for side, ids in (("chosen", chosen), ("rejected", rejected)):
+            found["tool calls lost"] += lost_calls(row[side], tokenizer.decode(ids))
+            found["tool results in the loss"] += sum(message["role"] == "tool" for message in row[side])
+    return f"{len(pairs)} pairs, {tokens} tokens", found
+
+
+def check(name: str, path: Path, tokenizer) -> bool:
+    """Load one file, print what was found, and tell whether it is sound."""
+    loader, keys = LOADERS[name]
+    rows = rows_in(path, *keys)
+    with contextlib.redirect_stdout(io.StringIO()):
+        loaded = loader(path, tokenizer)
+    said, found = (check_sft if name.endswith("sft") else check_dpo)(rows, loaded, tokenizer)
+    print(f"{path} for {name.partition('_')[0]}: {len(rows)} rows, {said}")
+    bad = {what: count for what, count in found.items() if count}
+    for what, count in bad.items():
+        print(f"  {count} {what}")
+    if not bad:
+        print("  nothing dropped, empty, lost or in the wrong place")
+    return not bad
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("files", nargs="+", metavar="[NAME=]FILE", help=f"NAME is one of {', '.join(LOADERS)}")
+    parser.add_argument("--template", type=Path, help="a chat template with generation markers instead of the practice endpoint's")
+    args = parser.parse_args()
+    try:
+        tokenizer = practice_policy.tokenizer()
+        if args.template:
+            try:
+                tokenizer.chat_template = args.template.read_text(encoding="utf-8")
+            except OSError as error:
+                raise BadInput(f"{args.template}: {error.strerror}. Check the path") from None
+        good = []
+        for given in args.files:
+            name, _, file = given.rpartition("=")
+            name = name or Path(file).stem
+            if name not in LOADERS:
+                raise BadInput(f"{given}: whose loader? Name it, for example trl_sft={file}. There are: {', '.join(LOADERS)}")
+            good.append(check(name, Path(file), tokenizer))
+    except BadInput as error:
+        print(f"check_loaders.py: {error}", file=sys.stderr)
+        return 2
+    return 0 if all(good) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+../filter-and-curate-data/rollout_to_chat.py

@@ -1,0 +1,1 @@
+../../reference/rollout-format-spec/token_ids_relay.py

@@ -1,0 +1,20 @@
+"""verl's SFT dataset for rows whose messages and tools are JSON text: Parquet would fill in keys that a row does not have.
+
+Name it to verl's SFT trainer: data.custom_cls.path=verl_dataset.py data.custom_cls.name=GymSFTDataset
+"""
+
+from __future__ import annotations
+
+import json
+
+from verl.utils.dataset.multiturn_sft_dataset import MultiTurnSFTDataset
+
+
+class GymSFTDataset(MultiTurnSFTDataset):
+    def _read_files_and_process(self) -> None:
+        super()._read_files_and_process()
+        self.messages = [json.loads(messages) for messages in self.messages]
+        self.tools = [json.loads(tools) or None for tools in self.tools]
+
+    def _build_messages(self, example: dict) -> list[dict]:
+        return json.loads(example[self.messages_key])

@@ -1,0 +1,452 @@
+"""The scripts of `integrate-with-rl-frameworks`: conversions, the trainers' own loaders, one step in TRL, token bundles."""
+
+from __future__ import annotations
+
+import ast
+import copy
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import jinja2
+import pytest
+from page_files import files_of
+from pages import DOCS, ROOT, blocks_of
+
+NAME = "training/how-to/integrate-with-rl-frameworks"
+FOLDER = DOCS / NAME
+PAGE = FOLDER.with_suffix(".md")
+TRAINERS = ROOT / ".venv-trainers"
+ROLLOUTS = [json.loads(line) for line in (FOLDER / "recorded_rollouts.jsonl").read_text().splitlines()]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page's files as a reader unpacks them."""
+    target = tmp_path_factory.mktemp("page")
+    for name, path in files_of(DOCS, NAME).items():
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, target / name)
+    return target
+
+
+@pytest.fixture(scope="module")
+def modules(folder: Path):
+    """Import a script of the page."""
+    sys.path.insert(0, str(folder))
+    yield lambda name: __import__(name)
+    sys.path.remove(str(folder))
+
+
+def run(python: Path | str, *command: object, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([python, *map(str, command)], cwd=folder, capture_output=True, text=True)
+
+
+def rows(path: Path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def write(path: Path, *given: dict | str) -> Path:
+    path.write_text("".join((row if isinstance(row, str) else json.dumps(row)) + "\n" for row in given))
+    return path
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Conversions, by Gym's own converter
+
+
+CONVERSIONS = [
+    *(("sft", trainer, "jsonl" if trainer != "verl" else "parquet", 21) for trainer in ("trl", "nemo-rl", "openrlhf", "verl", "unsloth")),
+    *(("dpo", trainer, "jsonl", 2) for trainer in ("trl", "nemo-rl", "openrlhf", "unsloth")),
+]
+
+
+@pytest.fixture(scope="module")
+def converted(folder: Path, gym_python: Path) -> dict[tuple[str, str], tuple[Path, str]]:
+    """Every conversion of the recorded rollouts, made by the command that the page shows."""
+    made = {}
+    for kind in ("sft", "dpo"):
+        trainers = {trainer: suffix for name, trainer, suffix, _ in CONVERSIONS if name == kind}
+        result = run(gym_python, "convert_for_trainers.py", kind, "recorded_rollouts.jsonl", "--for", *trainers, "-o", "converted", folder=folder)
+        assert result.returncode == 0, result.stderr
+        for trainer, suffix in trainers.items():
+            printed = re.search(rf"^converted/{trainer}_{kind}.*\n(  .*\n)*", result.stdout, re.M)[0]
+            made[kind, trainer] = folder / "converted" / f"{trainer}_{kind}.{suffix}", printed
+    return made
+
+
+def counts_of(printed: str) -> tuple[int, int, int]:
+    """Rows in, rows out, rows left out under a name."""
+    given, made = map(int, re.search(r": (\d+) [a-z ]+ in, (\d+) out", printed).groups())
+    return given, made, sum(int(count) for count in re.findall(r"^  (\d+) left out: \S", printed, re.M))
+
+
+def calls(messages: list[dict]) -> list[tuple[str, dict]]:
+    return [(call["function"]["name"], call["function"]["arguments"]) for message in messages for call in message.get("tool_calls", ())]
+
+
+def items_called(rollout: dict) -> list[tuple[str, dict]]:
+    items = [*rollout["responses_create_params"]["input"], *rollout["response"]["output"]]
+    return [(item["name"], json.loads(item["arguments"])) for item in items if item.get("type") == "function_call"]
+
+
+def test_the_recording_holds_what_it_is_to_prove() -> None:
+    outputs = [[item["type"] for item in rollout["response"]["output"]] for rollout in ROLLOUTS]
+    assert any(kinds[:2] == ["function_call"] * 2 and kinds[-1] == "message" for kinds in outputs), "parallel calls over two turns"
+    assert any("reasoning" in kinds for kinds in outputs)
+    assert any(kinds == ["function_call", "function_call_output"] for kinds in outputs)
+    assert {rollout["reward"] for rollout in ROLLOUTS} == {0.0, 1.0}
+
+
+@pytest.mark.gym
+@pytest.mark.parametrize(("kind", "trainer", "suffix", "out"), CONVERSIONS)
+def test_what_goes_in_comes_out_or_is_named(converted: dict, kind: str, trainer: str, suffix: str, out: int) -> None:
+    given, made, left = counts_of(converted[kind, trainer][1])
+    assert given == {"sft": 48, "dpo": 12}[kind] and made == out and given == made + left
+
+
+@pytest.mark.gym
+def test_sft_rows_keep_every_call_and_mend_what_the_converter_leaves(converted: dict) -> None:
+    by_key = {(r["_ng_task_index"], r["_ng_rollout_index"]): r for r in ROLLOUTS}
+    for trainer in ("trl", "nemo-rl", "openrlhf", "unsloth"):
+        for row in rows(converted["sft", trainer][0]):
+            source = by_key[row["source"]["task_index"], row["source"]["rollout_index"]]
+            messages = row["messages"]
+            assert calls(messages) == items_called(source)
+            assert all(isinstance(message["content"], str) for message in messages)
+            assert {message["role"] for message in messages} <= {"system", "user", "assistant", "tool"}
+            assert messages[-1]["role"] == "assistant" and sum(m["role"] == "system" for m in messages) <= 1
+            thoughts = [item["summary"][0]["text"] for item in source["response"]["output"] if item["type"] == "reasoning"]
+            assert all(f"<think>{thought}</think>" in messages[-1]["content"] for thought in thoughts)
+            if tools := source["responses_create_params"]["tools"]:
+                shown = json.dumps(row.get("tools") or messages[0]["content"])
+                assert all(tool["name"] in shown for tool in tools), trainer
+            assert "token_ids" not in json.dumps(row)
+
+
+@pytest.mark.gym
+def test_the_converters_of_two_guides_agree(converted: dict, modules) -> None:
+    chat = modules("rollout_to_chat")
+    by_key = {(r["_ng_task_index"], r["_ng_rollout_index"]): r for r in ROLLOUTS}
+    for row in rows(converted["sft", "trl"][0]):
+        other = chat.sft_row(by_key[row["source"]["task_index"], row["source"]["rollout_index"]])
+        assert row["messages"] == other["messages"] and row.get("tools") == other.get("tools")
+
+
+def nemo_rl_accepts(kind: str, row: dict) -> None:
+    """What `openai_format`, `PreferenceDataset` and `preference_preprocessor` ask for (commit: see nemo_rl_keys.json)."""
+    if kind == "sft":
+        assert row["messages"][-1]["role"] == "assistant"
+        assert all(tool["type"] == "function" and tool["function"]["name"] for tool in row.get("tools", []))
+        return
+    assert row["context"] and len(row["completions"]) == 2
+    assert row["completions"][0]["rank"] < row["completions"][1]["rank"]
+    chosen, rejected = (completion["completion"] for completion in row["completions"])
+    assert len(chosen) == len(rejected) == 1, "only_unmask_final: the loss is on the last message alone"
+    assert chosen[0]["role"] == rejected[0]["role"] == "assistant" and chosen != rejected
+
+
+@pytest.mark.gym
+@pytest.mark.parametrize("kind", ["sft", "dpo"])
+def test_rows_for_nemo_rl_fit_its_source(converted: dict, kind: str) -> None:
+    for row in rows(converted[kind, "nemo-rl"][0]):
+        nemo_rl_accepts(kind, row)
+
+
+@pytest.mark.gym
+def test_tools_in_the_system_message_read_as_the_template_writes_them(modules) -> None:
+    script = modules("convert_for_trainers")
+    template = (TRAINERS / "lib/python3.11/site-packages/trl/chat_templates/qwen3.jinja") if TRAINERS.exists() else None
+    found = next(TRAINERS.glob("lib/python3.*/site-packages/trl/chat_templates/qwen3.jinja"), template)
+    tools = [{"type": "function", "function": {"name": "get_time", "parameters": {"type": "object", "properties": {"city": {"type": "string"}}}}}]
+    for messages in ([{"role": "user", "content": "Hi"}], [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"}]):
+        assert render(found.read_text(), messages=messages, tools=tools) == render(found.read_text(), messages=script.told_tools(messages, tools))
+
+
+def render(template: str, **given: object) -> str:
+    """As transformers renders a chat template."""
+    environment = jinja2.Environment(trim_blocks=True, lstrip_blocks=True)
+    environment.filters["tojson"] = lambda value: json.dumps(value, ensure_ascii=False)
+    return environment.from_string(template).render(**{"messages": [], "tools": None, "add_generation_prompt": False, **given})
+
+
+def test_the_training_template_renders_as_the_endpoint_does(modules) -> None:
+    serving = modules("practice_endpoint").CHAT_TEMPLATE
+    training = re.sub(r"\{%-? (end)?generation %\}", lambda m: m[0].replace("generation", "if true" if not m[1] else "").replace("end", "endif"),
+                      (FOLDER / "chat_template.jinja").read_text())
+    call = {"id": "1", "type": "function", "function": {"name": "f", "arguments": {"a": "é"}}}
+    tools = [{"type": "function", "function": {"name": "f", "parameters": {}}}]
+    talk = [{"role": "system", "content": "S"}, {"role": "user", "content": "U"}, {"role": "assistant", "content": "x", "tool_calls": [call, call]},
+            {"role": "tool", "content": "r"}, {"role": "tool", "content": "r"}, {"role": "assistant", "content": "", "tool_calls": [call]}, {"role": "assistant", "content": "A"}]
+    for messages in (talk, talk[1:]):
+        for given in ({}, {"tools": tools}, {"add_generation_prompt": True}):
+            assert render(training, messages=messages, **given) == render(serving, messages=messages, **given)
+
+
+def rollout(output: list[dict], **more: object) -> dict:
+    return {"responses_create_params": {"input": "Hi"}, "response": {"output": output}, "reward": 1.0, "_ng_task_index": 0, "_ng_rollout_index": 0, **more}
+
+
+SAID = {"type": "message", "id": "m", "role": "assistant", "status": "completed", "content": [{"type": "output_text", "text": "Hello", "annotations": []}]}
+CALL = {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"}
+REJECTED = {
+    "no answer": rollout([]),
+    "masked: mask_sample is true": rollout([SAID], mask_sample=True),
+    "reward below 1": rollout([SAID], reward=0.5),
+    "a tool result without its call": rollout([{"type": "function_call_output", "call_id": "lost", "output": "x"}, SAID]),
+    "tool-call arguments are not a JSON object": rollout([CALL | {"arguments": "{broken"}]),
+    "no answer: the last reply is empty or ends while thinking": rollout([{"type": "reasoning", "id": "r", "summary": [{"type": "summary_text", "text": "hm"}]}]),
+    "no responses_create_params or no response": {"reward": 1.0},
+    "content of type image_url": rollout([SAID], responses_create_params={"input": [{"role": "user", "content": [
+        {"type": "input_image", "image_url": "data:image/png;base64,AA==", "detail": "auto"}]}]}),
+}
+
+
+@pytest.mark.gym
+def test_each_reject_is_named(folder: Path, gym_python: Path) -> None:
+    write(folder / "bad.jsonl", rollout([SAID]), *REJECTED.values())
+    result = run(gym_python, "convert_for_trainers.py", "sft", "bad.jsonl", "--for", "trl", "-o", "good.jsonl", folder=folder)
+    assert result.returncode == 0 and counts_of(result.stdout) == (len(REJECTED) + 1, 1, len(REJECTED)), result.stdout + result.stderr
+    assert set(re.findall(r"left out: (.*)", result.stdout)) == set(REJECTED), result.stdout
+    write(folder / "bad.jsonl", *REJECTED.values())
+    result = run(gym_python, "convert_for_trainers.py", "sft", "bad.jsonl", "--for", "trl", "-o", "none.jsonl", folder=folder)
+    assert result.returncode == 1 and not (folder / "none.jsonl").exists()
+
+
+@pytest.mark.gym
+def test_training_sets_are_taken_too(folder: Path, gym_python: Path, converted: dict) -> None:
+    for kind in ("sft", "dpo"):
+        path = converted[kind, "trl"][0]
+        result = run(gym_python, "convert_for_trainers.py", kind, path, "--for", "trl", "-o", "again.jsonl", folder=folder)
+        assert result.returncode == 0 and (folder / "again.jsonl").read_bytes() == path.read_bytes()
+
+
+@pytest.mark.gym
+def test_pairs_of_several_messages(folder: Path, gym_python: Path) -> None:
+    uneven = [copy.deepcopy(r) for r in ROLLOUTS if r["_ng_task_index"] == 11]
+    for one in uneven:
+        one["reward"] = float(one["_ng_rollout_index"] == 3)
+    write(folder / "uneven.jsonl", *uneven)
+    command = ["convert_for_trainers.py", "dpo", "uneven.jsonl", "--for", "trl", "-o", "pairs.jsonl"]
+    assert "an answer of several messages: try --first-difference" in run(gym_python, *command, folder=folder).stdout
+    assert run(gym_python, *command, "--first-difference", folder=folder).returncode == 0
+    pair = rows(folder / "pairs.jsonl")[0]
+    assert len(pair["chosen"]) == len(pair["rejected"]) == 1 and calls(pair["chosen"]) != calls(pair["rejected"])
+
+
+@pytest.mark.gym
+def test_prompts_for_online_training(folder: Path, gym_python: Path) -> None:
+    def convert(trainer: str, given: str) -> tuple[int, str, list[dict]]:
+        result = run(gym_python, "convert_for_trainers.py", "rl", given, "--for", trainer, "-o", "rl.jsonl", folder=folder)
+        return result.returncode, result.stdout, rows(folder / "rl.jsonl") if result.returncode == 0 else []
+
+    code, _, made = convert("trl", "practice_tool_tasks.jsonl")
+    assert code == 0 and [json.loads(row["gym_row"]) for row in made] == rows(folder / "practice_tool_tasks.jsonl")
+    assert all(calls(row["prompt"]) for row in made)
+    for trainer in ("nemo-rl", "verl"):
+        assert "no agent_ref" in convert(trainer, "practice_tasks.jsonl")[1]
+    ref = {"agent_ref": {"type": "responses_api_agents", "name": "a"}}
+    write(folder / "ref.jsonl", *(row | ref for row in rows(folder / "practice_tasks.jsonl")))
+    write(folder / "tool_ref.jsonl", *(row | ref for row in rows(folder / "practice_tool_tasks.jsonl")))
+    assert convert("nemo-rl", "tool_ref.jsonl")[2] == rows(folder / "tool_ref.jsonl")
+    assert convert("verl", "ref.jsonl")[2] == rows(folder / "ref.jsonl")
+    assert "would make empty user messages" in convert("verl", "tool_ref.jsonl")[1]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The trainers' own loaders, as released on PyPI
+
+
+SOUND = "nothing dropped, empty, lost or in the wrong place"
+
+
+@pytest.fixture(scope="module")
+def trained(folder: Path, gym_python: Path, converted: dict) -> dict[str, dict]:
+    """Everything that needs the trainers' environment, in one process."""
+    assert (TRAINERS / "ready").exists(), "build the trainers' environment first: make trainers"
+    for command in (["make_recording_tasks.py"], ["convert_for_trainers.py", "rl", "recording_tasks.jsonl", "--for", "trl", "-o", "prompts.jsonl"],
+                    ["token_bundles.py", "recorded_rollouts.jsonl", "-o", "trajectories.jsonl"]):
+        assert run(gym_python, *command, folder=folder).returncode == 0
+    templates = next(TRAINERS.glob("lib/python3.*/site-packages/trl/chat_templates"))
+    trl, dpo = "converted/trl_sft.jsonl", "converted/trl_dpo.jsonl"
+    commands = {
+        "practice": ["check_loaders", trl, "converted/verl_sft.parquet", "converted/openrlhf_sft.jsonl", dpo, "converted/openrlhf_dpo.jsonl"],
+        "qwen": ["check_loaders", trl, "converted/openrlhf_sft.jsonl", "--template", str(templates / "qwen2_5_training.jinja")],
+        "qwen verl": ["check_loaders", "converted/verl_sft.parquet", "--template", str(templates / "qwen2_5_training.jinja")],
+        "step sft": ["train_trl", "sft", trl],
+        "step dpo": ["train_trl", "dpo", dpo],
+        "step grpo": ["train_trl", "grpo", "prompts.jsonl", "--trajectories", "trajectories.jsonl"],
+        "foreign": ["train_step", "trajectories.jsonl", "--model", "tiny", "--batch", "2"],
+        "level": ["train_step", str(write(folder / "level.jsonl", *({**row, "reward": 1.0} for row in rows(folder / "trajectories.jsonl"))))],
+        "missing": ["check_loaders", "trl_sft=none.jsonl"],
+        "wrong rows": ["train_trl", "dpo", trl],
+        "unknown": ["check_loaders", "prompts.jsonl"],
+    }
+    result = run(TRAINERS / "bin" / "python", ROOT / "tests" / "trainers_worker.py", folder, json.dumps(list(commands.values())), folder=folder)
+    answers = [json.loads(line.removeprefix("ANSWER ")) for line in result.stdout.splitlines() if line.startswith("ANSWER ")]
+    assert len(answers) == len(commands), result.stdout + result.stderr
+    return dict(zip(commands, answers))
+
+
+@pytest.mark.gym
+@pytest.mark.parametrize(("template", "files", "pairs"), [("practice", 3, 2), ("qwen", 2, 0)])
+def test_the_loaders_take_every_row_and_train_the_right_tokens(trained: dict, template: str, files: int, pairs: int) -> None:
+    answer = trained[template]
+    assert answer["code"] == 0, answer
+    assert answer["out"].count("21 rows, 21 sequences") == files and answer["out"].count("2 rows, 2 pairs") == pairs
+    assert answer["out"].count(SOUND) == files + pairs
+
+
+@pytest.mark.gym
+def test_verl_refuses_parallel_results_under_a_template_that_merges_them(trained: dict) -> None:
+    assert trained["qwen verl"]["code"] == 1
+    assert "13 sequences" in trained["qwen verl"]["out"] and "8 rows that the loader refuses under this template" in trained["qwen verl"]["out"]
+
+
+@pytest.mark.gym
+@pytest.mark.parametrize("kind", ["sft", "dpo", "grpo"])
+def test_one_step_of_trl_on_the_cpu(trained: dict, kind: str) -> None:
+    answer = trained[f"step {kind}"]
+    assert answer["code"] == 0, answer
+    loss, norm, change = map(float, re.search(r"loss (\S+), gradient norm (\S+), largest change of a weight (\S+)", answer["out"]).groups())
+    assert norm > 0 and change > 0 and abs(loss) < 100
+
+
+@pytest.mark.gym
+def test_rollouts_of_other_weights_are_refused(trained: dict) -> None:
+    assert trained["foreign"]["code"] == 1 and "Not on-policy" in trained["foreign"]["out"], trained["foreign"]
+    assert trained["level"]["code"] == 1 and "Nothing to learn" in trained["level"]["out"], trained["level"]
+
+
+@pytest.mark.gym
+def test_bad_input_of_the_trainers_scripts_gets_one_line(trained: dict) -> None:
+    assert trained["missing"]["code"] == 2 and "No such file" in trained["missing"]["out"]
+    assert trained["unknown"]["code"] == 2 and "whose loader?" in trained["unknown"]["out"]
+    assert trained["wrong rows"]["code"] == 2 and "no prompt" in trained["wrong rows"]["out"]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Token bundles
+
+
+def called(prompt: list[int], ids: list[int], **more: object) -> dict:
+    return {"type": "message", "prompt_token_ids": prompt, "generation_token_ids": ids, "generation_log_probs": [-0.5] * len(ids), **more}
+
+
+def test_bundles_become_masks(modules) -> None:
+    bundles = modules("token_bundles")
+    one = bundles.trajectory(rollout([called([1, 2], [3, 4]), {"type": "function_call_output"}, called([1, 2, 3, 4, 8, 9], [5])]))
+    assert one["prompt_ids"] == [1, 2] and one["completion_ids"] == [3, 4, 8, 9, 5]
+    assert one["mask"] == [1, 1, 0, 0, 1] and one["logprobs"] == [-0.5, -0.5, 0.0, 0.0, -0.5] and one["calls"] == 2
+
+
+@pytest.mark.parametrize(("output", "more", "reason"), [
+    ([called([1, 2], [3]), called([1, 9, 3, 4], [5])], {}, "not contiguous: the prompt of call 2"),
+    ([called([1, 2], [3]), called([1], [5])], {}, "not contiguous"),
+    ([SAID], {}, "no token ids"),
+    ([called([1], [2], generation_log_probs=[])], {}, "incomplete bundle"),
+    ([called([1], [2], generation_log_probs=[None])], {}, "incomplete bundle"),
+    ([called([], [2])], {}, "incomplete bundle"),
+    ([called([1], [2])], {"mask_sample": True}, "masked"),
+    ([called([1], [2])], {"_ng_failure_class": "cancelled"}, "failed: cancelled"),
+    ([called([1], [2])], {"reward": None}, "no reward"),
+])
+def test_a_rollout_that_does_not_fit_is_named(modules, output: list, more: dict, reason: str) -> None:
+    bundles = modules("token_bundles")
+    with pytest.raises(bundles.Unusable, match=reason):
+        bundles.trajectory(rollout(output, **more))
+
+
+def test_the_recorded_rollouts_become_trajectories(folder: Path) -> None:
+    result = run(sys.executable, "token_bundles.py", "recorded_rollouts.jsonl", "-o", "out.jsonl", folder=folder)
+    made = rows(folder / "out.jsonl")
+    left = sum(map(int, re.findall(r"^  (\d+) left out: ", result.stdout, re.M)))
+    assert result.returncode == 0 and len(made) + left == len(ROLLOUTS) == 48 and left == 2
+    for one in made:
+        assert len(one["completion_ids"]) == len(one["mask"]) == len(one["logprobs"]) and one["mask"][0] == one["mask"][-1] == 1
+        assert (0 in one["mask"]) == (one["calls"] > 1)
+
+
+def test_equal_rewards_give_no_advantage(modules) -> None:
+    bundles = modules("token_bundles")
+    tasks = [{"task": 0, "reward": 1.0}, {"task": 0, "reward": 0.0}, {"task": 1, "reward": 1.0}, {"task": 1, "reward": 1.0}]
+    assert bundles.advantages(tasks) == [1.0, -1.0, 0.0, 0.0]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Bad input, and the commands that need GPUs
+
+
+@pytest.mark.parametrize("command", ["convert_for_trainers.py sft FILE --for trl -o out.jsonl", "token_bundles.py FILE -o out.jsonl", "collect_on_policy.py FILE -o out.jsonl"])
+@pytest.mark.parametrize(("content", "message"), [(None, "No such file"), ("", "no rows"), ('{"a": 1}\n{"a"\n', ":2: not JSON"), ("[1]\n", ":1: a row is a JSON object")])
+def test_bad_files_get_one_clear_line(folder: Path, command: str, content: str | None, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "in.jsonl"
+    if content is not None:
+        path.write_text(content)
+    script, *rest = command.replace("FILE", str(path)).replace("out.jsonl", str(tmp_path / "out.jsonl")).split()
+    result = run(sys.executable, script, *rest, folder=folder)
+    assert result.returncode == 2 and message in result.stderr and result.stderr.count("\n") == 1, result.stderr
+    assert [p.name for p in tmp_path.iterdir() if p != path] == []
+
+
+@pytest.mark.parametrize(("command", "message"), [
+    ("convert_for_trainers.py dpo a.jsonl --for verl -o b.jsonl", "verl 0.9.1 has no DPO trainer"),
+    ("convert_for_trainers.py sft a.jsonl --for verl -o b.jsonl", "ends with .parquet"),
+    ("convert_for_trainers.py sft a.jsonl --for axolotl -o b.jsonl", "invalid choice"),
+    ("collect_on_policy.py practice_tasks.jsonl -o b.jsonl", "names no task_source"),
+    ("collect_on_policy.py practice_tasks.jsonl --task-source string_match --head-server 127.0.0.1:1 -o b.jsonl", "Start them first"),
+])
+def test_wrong_options_say_what_to_do(folder: Path, command: str, message: str) -> None:
+    script, *rest = command.split()
+    result = run(sys.executable, script, *rest, folder=folder)
+    assert result.returncode == 2 and message in result.stderr and "Traceback" not in result.stderr
+
+
+def commands_not_run() -> list[str]:
+    found = [block for _, block in blocks_of(PAGE.read_text(), PAGE) if block.caption.startswith("Not run here")]
+    return [command.replace("\\\n", " ") for block in found for command, _ in block.commands()]
+
+
+def flags_of(module: str) -> set[str]:
+    """The options that a program of OpenRLHF defines, read from its source: importing it needs a GPU's packages."""
+    path = next(TRAINERS.glob(f"lib/python3.*/site-packages/{module.replace('.', '/')}.py"))
+    calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "add_argument"]
+    return {arg.value for call in calls for arg in call.args if isinstance(arg, ast.Constant)}
+
+
+@pytest.mark.gym
+def test_commands_that_need_gpus_name_what_the_frameworks_define() -> None:
+    seen = Counter()
+    known = json.loads((ROOT / "tests" / "nemo_rl_keys.json").read_text())
+    for command in commands_not_run():
+        words = command.split()
+        if "openrlhf.cli" in command:
+            module = next(word for word in words if word.startswith("openrlhf.cli"))
+            after = words[words.index(module) + 1 :]
+            assert {word for word in after if word.startswith("--")} <= flags_of(module), command
+            seen["openrlhf"] += 1
+        elif "verl.trainer.sft_trainer" in command:
+            given = [word.partition("=")[0] for word in words if re.match(r"[a-z_.]+=", word)]
+            code = ("import sys, verl.trainer, pathlib; from hydra import compose, initialize_config_dir; from omegaconf import OmegaConf\n"
+                    "initialize_config_dir(str(pathlib.Path(verl.trainer.__file__).parent / 'config'), version_base=None).__enter__()\n"
+                    "c = compose('sft_trainer_engine'); [OmegaConf.update(c, k, '1', force_add=False) for k in sys.argv[1:]]\n"
+                    "missing = [k for k in sys.argv[1:] if k.rpartition('.')[2] not in OmegaConf.select(c, k.rpartition('.')[0])]; assert not missing, missing")
+            checked = run(TRAINERS / "bin" / "python", "-c", code, *given, folder=ROOT)
+            assert given and checked.returncode == 0, checked.stderr[-600:]
+            seen["verl"] += 1
+        elif "examples/" in command and "--config" in command:
+            config = re.search(r"--config[= ](\S+)", command)[1]
+            for plus, key in re.findall(r" (\+*)([a-z_.]+)=", command):
+                in_file = key in known["files"][config]
+                argument = any(key.rpartition(".")[2] in names for names in known["dataset_arguments"].values())
+                assert in_file if not plus else argument or in_file, f"{key} in {command}"
+            seen["nemo-rl"] += 1
+        elif "train_trl.py" in command:
+            help_text = (FOLDER / "train_trl.py").read_text()
+            assert all(f'"{word}"' in help_text for word in words if word.startswith("--") and word != "--num_processes"), command
+            seen["trl"] += 1
+    assert set(seen) == {"openrlhf", "verl", "nemo-rl", "trl"}, seen
