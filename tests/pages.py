@@ -141,9 +141,9 @@ class Gym:
             'case "$1 $2" in\n'
             '"env start" | "env test" | "env prefetch" | "eval run" | "eval reverify" | "eval prepare")\n'
             # A server that the reader wrote uses the ready environment as well.
-            '  for app in resources_servers/*/app.py; do\n'
-            f'    venv={shlex.quote(str(self.servers))}/${{app%/app.py}}/.venv\n'
-            f'    [ ! -e "$app" ] || [ -e "$venv" ] || {{ mkdir -p "${{venv%/.venv}}"; ln -sfn {shlex.quote(str(self.folder))} "$venv"; }}\n'
+            '  for its in resources_servers/*/requirements.txt; do\n'
+            f'    venv={shlex.quote(str(self.servers))}/${{its%/requirements.txt}}/.venv\n'
+            f'    [ ! -e "$its" ] || [ -e "$venv" ] || {{ mkdir -p "${{venv%/.venv}}"; ln -sfn {shlex.quote(str(self.folder))} "$venv"; }}\n'
             '  done\n'
             f'  exec "$gym" "$@" ++skip_venv_if_present=true ++uv_venv_dir={shlex.quote(str(self.servers))} ;;\n'
             '*) exec "$gym" "$@" ;;\n'
