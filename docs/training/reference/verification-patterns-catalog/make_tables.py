@@ -58,7 +58,7 @@ def speed_and_accuracy(costs: dict, judge: dict) -> str:
     for setting, name in names.items():
         its = judge["settings"][setting]
         calls = its["calls_per_answer"]
-        row(name, its, f"{calls:g} calls, {its['seconds_per_answer']:.2g} s" if calls else "nothing")
+        row(name, its, f"{calls:g} call{'' if calls == 1 else 's'}, {its['seconds_per_answer']:.2g} s" if calls else "nothing")
     differ, both = judge["orders_differ"]
     lines += [
         "",
