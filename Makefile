@@ -108,12 +108,11 @@ gym: .venv-gym/ready  ## install the package under documentation into .venv-gym
 
 trainers: .venv-trainers/ready  ## install the trainers whose loaders the guides' files are fed to into .venv-trainers
 
-# A CPU build of torch is taken where pip would find one (PIP_FIND_LINKS, PIP_EXTRA_INDEX_URL).
-.venv-trainers/ready: export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
-.venv-trainers/ready: export UV_EXTRA_INDEX_URL ?= $(PIP_EXTRA_INDEX_URL)
+# torch by pip, which may be configured for a place that has a CPU build; uv does not read pip's configuration.
 .venv-trainers/ready: .venv/bootstrap pyproject.toml constraints-trainers.txt
 	@echo "Installing the trainers into .venv-trainers ..."
-	@rm -rf .venv-trainers && $(UV) venv -q --python $(BIN)/python .venv-trainers
+	@rm -rf .venv-trainers && $(BIN)/python -m venv .venv-trainers
+	@.venv-trainers/bin/pip install --quiet --disable-pip-version-check torch --constraint constraints-trainers.txt
 	@$(UV) pip install -q --python .venv-trainers/bin/python --compile-bytecode --group trainers --constraint constraints-trainers.txt
 	@$(UV) pip install -q --python .venv-trainers/bin/python --compile-bytecode --group loaders --no-deps
 	@touch $@
