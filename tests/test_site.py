@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 from urllib.parse import unquote, urldefrag, urlsplit
 
+import front_matter
 import pytest
 from pages import SILENT, blocks_of, path_from
 from site_map import HTML, PAGES, SourcePage
@@ -89,3 +91,15 @@ def test_every_copyable_block_is_a_verified_one(page: SourcePage) -> None:
         elif block.kind.strip("{}") not in SILENT:
             count += 1
     assert BUILT[f"{page.name}.html"].highlighted == count
+
+
+def test_a_new_title_reaches_the_sidebar_of_every_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All pages carry the sidebar: a build that writes only what changed must write them all again."""
+    titles = ["One"]
+    found = lambda env, folder: [front_matter.Page("page", Path("page.md"), title, {}) for title in titles]  # noqa: E731
+    monkeypatch.setattr(front_matter, "pages", found)
+    env = SimpleNamespace(found_docs={"index", "page"})
+    assert front_matter.sidebar_changed(None, env) == []
+    titles[0] = "Another"
+    assert front_matter.sidebar_changed(None, env) == ["index", "page"]
+    assert front_matter.sidebar_changed(None, env) == []

@@ -152,9 +152,17 @@ def add_context(app, pagename, templatename, context, doctree) -> None:
     context["guides"] = [*by_job(app.env, "how-to"), ("Reference", pages(app.env, "reference"))]
 
 
+def sidebar_changed(app, env) -> list[str]:
+    """The pages to write again: all, if the sidebar that each of them carries has other entries than last time."""
+    sidebar = [page[::2] for folder in FOLDERS for page in pages(env, folder)]
+    before, env.sidebar = getattr(env, "sidebar", sidebar), sidebar
+    return sorted(env.found_docs) if sidebar != before else []
+
+
 def setup(app) -> dict:
     app.add_directive("guide-cards", GuideCards)
     app.connect("source-read", warn)
     app.connect("doctree-resolved", add_chips)
     app.connect("html-page-context", add_context)
+    app.connect("env-updated", sidebar_changed)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
