@@ -20,6 +20,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 GUIDE = "docs/training/how-to/optimize-rollout-collection.md"
 OTHER = "docs/training/how-to/manage-training-datasets.md"
+OPTIONS = "docs/training/reference/configuration-options.md"
+ENTRIES = "docs/training/reference/configuration-options/rollout-collection.md"
 BUILD = "the strict build"
 
 
@@ -69,6 +71,12 @@ FAULTS = [
     Fault("a script from another host", GUIDE, add_before("## Next steps", '<script src="https://example.com/a.js"></script>'), "test_nothing_comes_from_another_host"),
     Fault("an indented block, which nothing runs", GUIDE, add_before("## Next steps", "Run this:\n\n    gym eval run"), "test_every_copyable_block_is_a_verified_one"),
     Fault("a key on a command line", GUIDE, add_before("## Next steps", "```console\n$ gym env start --model-api-key $KEY\n```"), "test_no_key_on_a_command_line"),
+    Fault("a setting without prose", ENTRIES, swap(":::{gym:setting} rollout.limit\n", ":::{note}\n"), BUILD),
+    Fault("prose for a setting that 0.7.0 lacks", ENTRIES, swap(":::{gym:setting} rollout.limit\n", ":::{gym:setting} rollout.limits\n"), BUILD),
+    Fault("a setting described twice", ENTRIES, add("\n:::{gym:setting} rollout.limit\nAgain.\n:::\n"), BUILD),
+    Fault("a guide's link to an option that is gone", GUIDE, swap("{gym:setting}`rollout.num_samples_in_parallel`", "{gym:setting}`rollout.parallel`"), BUILD),
+    Fault("a guide that names an option without a link", GUIDE, add_before("## Next steps", "Set `rollout_collection_driver`."), "test_a_guide_that_names_an_option_links_to_it"),
+    Fault("a reference page without its messages", OPTIONS, swap("## Messages", "## Remarks"), "test_a_reference_page_answers_the_four_questions"),
     Fault("practice tasks edited by hand", "docs/training/index/practice_tasks.jsonl", swap("Paris", "Lyon"), "test_the_practice_tasks_are_what_their_script_writes"),
     Fault("the runner shows any output as right", "tests/pages.py", swap("return re.fullmatch(pattern, printed", "return True or re.fullmatch(pattern, printed"), "test_a_stale_output_is_caught"),
     Fault("the runner ignores exit codes", "tests/pages.py", swap("if self.shell.status and not", "if False and not"), "test_a_failing_command_is_caught"),
@@ -85,7 +93,7 @@ def copy_of_the_repository(folder: Path) -> None:
         if (ROOT / name).exists():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, folder / name)
-    for name in (".venv", ".venv-gym"):
+    for name in (".venv", ".venv-gym", ".venv-trainers"):
         (folder / name).symlink_to(ROOT / name)
 
 
