@@ -140,6 +140,11 @@ class Gym:
             f'gym={shlex.quote(str(self.folder / "bin" / "gym"))}\n'
             'case "$1 $2" in\n'
             '"env start" | "env test" | "env prefetch" | "eval run" | "eval reverify" | "eval prepare")\n'
+            # A server in the reader's folder uses the ready environment as well.
+            '  for its in resources_servers/*/requirements.txt; do\n'
+            f'    venv={shlex.quote(str(self.servers))}/${{its%/requirements.txt}}/.venv\n'
+            f'    [ ! -e "$its" ] || [ -e "$venv" ] || {{ mkdir -p "${{venv%/.venv}}"; ln -sfn {shlex.quote(str(self.folder))} "$venv"; }}\n'
+            '  done\n'
             f'  exec "$gym" "$@" ++skip_venv_if_present=true ++uv_venv_dir={shlex.quote(str(self.servers))} ;;\n'
             '*) exec "$gym" "$@" ;;\n'
             "esac\n"
