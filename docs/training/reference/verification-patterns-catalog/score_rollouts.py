@@ -86,7 +86,7 @@ def main() -> int:
     for row in scored:
         by_server[row["server"]].append(row)
     print(f"{'server':15} rollouts  mean reward  between 0 and 1  unscored  median ms")
-    for server, its in by_server.items():
+    for server, its in sorted(by_server.items()):
         rewards = [row["reward"] for row in its if "reward" in row and not row["mask_sample"]]
         between = sum(0 < reward < 1 for reward in rewards)
         mean = f"{statistics.mean(rewards):.2f}" if rewards else "-"
