@@ -24,6 +24,7 @@ extensions = [
     "page_files",
     "plot",
     "facts",
+    "markdown_twins",
     "slim",
 ]
 
@@ -51,6 +52,7 @@ html_theme_options = {
     "navbar_center": [],
     "navbar_end": ["theme-switcher"],
     "navbar_persistent": ["search-button-field"],
+    "article_header_end": ["twin.html"],
     "secondary_sidebar_items": ["page-toc"],
     "article_footer_items": ["verified.html"],
     "primary_sidebar_end": [],
