@@ -22,6 +22,7 @@ GUIDE = "docs/training/how-to/optimize-rollout-collection.md"
 OTHER = "docs/training/how-to/manage-training-datasets.md"
 OPTIONS = "docs/training/reference/configuration-options.md"
 ENTRIES = "docs/training/reference/configuration-options/rollout-collection.md"
+TWINS = "docs/_ext/markdown_twins.py"
 BUILD = "the strict build"
 
 
@@ -78,6 +79,16 @@ FAULTS = [
     Fault("a guide that names an option without a link", GUIDE, add_before("## Next steps", "Set `rollout_collection_driver`."), "test_a_guide_that_names_an_option_links_to_it"),
     Fault("a reference page without its messages", OPTIONS, swap("## Messages", "## Remarks"), "test_a_reference_page_answers_the_four_questions"),
     Fault("practice tasks edited by hand", "docs/training/index/practice_tasks.jsonl", swap("Paris", "Lyon"), "test_the_practice_tasks_are_what_their_script_writes"),
+    Fault("twins without captions", TWINS, swap('<p><strong>\\1</strong></p>", body)', '", body)'), "test_no_word_is_lost"),
+    Fault("twins without the language of a block", TWINS, swap('class="language-{code[1]}"', 'class="x"'), "test_no_block_is_lost_or_changed"),
+    Fault("twins that lead to the other format", TWINS, swap('twin:{name}.md', 'twin:{name}.html'), "test_no_link_is_lost_or_leads_elsewhere"),
+    Fault("twins without places to link to", TWINS, swap(r"""'<a id="\1"></a>'""", "''"), "test_links_of_the_twin_resolve"),
+    Fault("twins that drop tables", TWINS, swap("    return BOX.sub(", '    body = re.sub("<table.*?</table>", "", body, flags=re.S)\n    return BOX.sub('), "test_no_cell_of_a_table_is_lost"),
+    Fault("twins that drop a heading", TWINS, swap("    return BOX.sub(", '    body = body.replace("h2>", "p>")\n    return BOX.sub('), "test_no_title_is_lost"),
+    Fault("a page missing in llms.txt", TWINS, swap('return {"Start here": [', 'return {"Start here": [] and ['), "test_llms_txt_names_each_page_with_its_description"),
+    Fault("a redirect to nowhere", "docs/redirects.txt", swap(" training/index.md", " training/gone.md"), BUILD),
+    Fault("an address in a site that has none", "conf.py", swap('os.environ.get("SITE_ADDRESS", "")', '"https://example.com"'), "test_without_an_address_nothing_names_one"),
+    Fault("a missing-page page without its list", "docs/_templates/404.html", swap("{{ pathto(page.docname) }}", "#"), "test_the_page_for_missing_ones_lists_every_page"),
     Fault("the runner shows any output as right", "tests/pages.py", swap("return re.fullmatch(pattern, printed", "return True or re.fullmatch(pattern, printed"), "test_a_stale_output_is_caught"),
     Fault("the runner ignores exit codes", "tests/pages.py", swap("if self.shell.status and not", "if False and not"), "test_a_failing_command_is_caught"),
     Fault("the runner does not see that a port is taken", "tests/pages.py", swap("    for port, owner in PORTS.items():", "    for port, owner in ():"), "test_programs_are_stopped_and_their_ports_freed"),
