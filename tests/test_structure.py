@@ -125,3 +125,10 @@ def test_no_key_on_a_command_line(page: SourcePage) -> None:
 @every_page
 def test_paths_of_no_one_machine(page: SourcePage) -> None:
     assert re.findall(r"/(?:root|work|tmp/pytest)[/-]|[.]pyenv", page.text) == []
+
+
+@every_page
+def test_no_command_has_an_old_name(page: SourcePage) -> None:
+    """`ng_*` commands still work, so a page that used one would run: it must name today's."""
+    commands = [c for _, b in blocks_of(page.text, page.path) if b.kind == "console" for c, _ in b.commands()]
+    assert [command for command in commands if re.match(r"ng_\w+", command)] == []
