@@ -153,6 +153,8 @@ def write_listings(app, exception) -> None:
 
 
 def setup(app) -> dict:
+    # A change to this file writes every twin again.
+    app.add_config_value("markdown_twins_changed", Path(__file__).stat().st_mtime_ns, "html", types=[int])
     app.connect("html-page-context", write_twin)
     app.connect("build-finished", write_listings)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
