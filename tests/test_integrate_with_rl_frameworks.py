@@ -303,6 +303,8 @@ def test_prompts_for_online_training(folder: Path, gym_python: Path) -> None:
 # The trainers' own loaders, as released on PyPI
 
 
+REFUSING = ("{% for m in messages %}{% if (m.tool_calls or []) | length > 1 %}{{ raise_exception('This model only supports single tool-calls at once!') }}"
+            "{% endif %}{% endfor %}")
 SOUND = "nothing dropped, empty, lost or in the wrong place"
 
 
@@ -325,6 +327,7 @@ def trained(folder: Path, gym_python: Path, converted: dict) -> dict[str, dict]:
         "curated": ["check_loaders", f"trl_sft={curated(folder)}", f"trl_sft={curated(folder, '--split')}"],
         "field": ["check_loaders", f"trl_sft={curated(folder, '--reasoning', 'field')}"],
         "field qwen": ["check_loaders", f"trl_sft={curated(folder, '--reasoning', 'field')}", "--template", str(templates / "qwen3_training.jinja")],
+        "refusing": ["check_loaders", "converted/openrlhf_sft.jsonl", "--template", str(write(folder / "refusing.jinja", REFUSING))],
         "prompts": ["check_loaders", "openrlhf_rl=rl_prompts.jsonl"],
         "torn prompts": ["check_loaders", "openrlhf_rl=torn_prompts.jsonl"],
         "step split": ["train_trl", "sft", str(curated(folder, "--split"))],
@@ -366,6 +369,12 @@ def test_thoughts_that_a_template_drops_are_counted(trained: dict) -> None:
     thinking = sum("reasoning" in [item["type"] for item in one["response"]["output"]] for one in ROLLOUTS)
     assert trained["field"]["code"] == 1 and f"  {thinking} thoughts lost\n" in trained["field"]["out"], trained["field"]
     assert trained["field qwen"]["code"] == 0 and SOUND in trained["field qwen"]["out"], trained["field qwen"]
+
+
+@pytest.mark.gym
+def test_a_template_that_refuses_parallel_calls_is_told_in_one_line(trained: dict) -> None:
+    answer = trained["refusing"]
+    assert answer["code"] == 1 and "the template refuses a row: This model only supports single tool-calls at once!" in answer["out"], answer
 
 
 @pytest.mark.gym

@@ -279,24 +279,27 @@ def sample(args) -> int:
         name = f"{group(row)}, {outcome}"
         strata[name] = sorted([*strata[name], (digest(args.seed, *key_of(row)), number)])[: args.per_group]
     wanted = {number: name for name, entries in strata.items() for _, number in entries}
-    text = args.output.suffix == ".csv"
+    lines = []
+    for number, row in read_rollouts(args.rollouts):
+        if number not in wanted:
+            continue
+        task, repeat = key_of(row)
+        expected = row.get("expected_answer", row.get("expected_answers", ""))
+        lines.append({
+            "verdict": "", "note": "", "task_index": task, "rollout_index": repeat, "group": wanted[number],
+            "reward": "" if args.blind else row["reward"], "question": asked(row), "answer": shown(row),
+            "expected": "" if args.blind else expected if isinstance(expected, str) else json.dumps(expected, ensure_ascii=False),
+        })
+        if args.blind:
+            lines[-1]["group"] = lines[-1]["group"].rpartition(", ")[0]
+    lines.sort(key=lambda line: (line["task_index"], line["rollout_index"] or 0))  # a run writes rollouts as they complete
     with writing(args.output) as out:
-        table = csv.DictWriter(out, COLUMNS, lineterminator="\n") if text else None
-        if table:
+        if args.output.suffix == ".csv":
+            table = csv.DictWriter(out, COLUMNS, lineterminator="\n")
             table.writeheader()
-        for number, row in read_rollouts(args.rollouts):
-            if number not in wanted:
-                continue
-            task, repeat = key_of(row)
-            expected = row.get("expected_answer", row.get("expected_answers", ""))
-            line = {
-                "verdict": "", "note": "", "task_index": task, "rollout_index": repeat, "group": wanted[number],
-                "reward": "" if args.blind else row["reward"], "question": asked(row), "answer": shown(row),
-                "expected": "" if args.blind else expected if isinstance(expected, str) else json.dumps(expected, ensure_ascii=False),
-            }
-            if args.blind:
-                line["group"] = line["group"].rpartition(", ")[0]
-            table.writerow(line) if table else out.write(dump(line))
+            table.writerows(lines)
+        else:
+            out.writelines(map(dump, lines))
     for name, entries in sorted(strata.items()):
         print(f"  {name}: {len(entries)}")
     print(f"{args.output}: {len(wanted)} of {total} rollouts. Fill in verdict ({', '.join(VERDICTS)}) and, if you like, note")

@@ -29,6 +29,7 @@ os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 os.environ.setdefault("TQDM_DISABLE", "1")
 
+import jinja2
 from rollout_to_chat import BadInput, read_rows
 
 import practice_policy
@@ -252,9 +253,13 @@ def check(name: str, path: Path, tokenizer) -> bool:
     """Load one file, print what was found, and tell whether it is sound."""
     loader, *forms = LOADERS[name]
     rows = rows_in(path, *forms)
-    with contextlib.redirect_stdout(io.StringIO()):
-        loaded = loader(path, tokenizer)
-    said, found = CHECKS[name.partition("_")[2]](rows, loaded, tokenizer)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            loaded = loader(path, tokenizer)
+        said, found = CHECKS[name.partition("_")[2]](rows, loaded, tokenizer)
+    except jinja2.TemplateError as error:
+        print(f"{path} for {name.partition('_')[0]}: the template refuses a row: {error}")
+        return False
     print(f"{path} for {name.partition('_')[0]}: {len(rows)} rows, {said}")
     bad = {what: count for what, count in found.items() if count}
     for what, count in bad.items():
