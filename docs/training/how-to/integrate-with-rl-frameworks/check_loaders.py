@@ -27,7 +27,6 @@ from types import SimpleNamespace
 os.environ.setdefault("HF_DATASETS_CACHE", tempfile.mkdtemp(prefix="datasets-"))
 os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-os.environ.setdefault("TQDM_DISABLE", "1")
 
 import jinja2
 from rollout_to_chat import BadInput, read_rows
@@ -98,7 +97,7 @@ def verl_sft(path: Path, tokenizer) -> list[tuple[list[int], list[bool]]]:
 def openrlhf_strategy(**data: object) -> SimpleNamespace:
     """What the loaders of OpenRLHF read of its command line."""
     given = SimpleNamespace(apply_chat_template=True, tokenizer_chat_template=None, **data)
-    return SimpleNamespace(args=SimpleNamespace(data=given), is_rank_0=lambda: True, print=print)
+    return SimpleNamespace(args=SimpleNamespace(data=given), is_rank_0=lambda: False, print=print)  # only rank 0 shows progress
 
 
 def openrlhf_sft(path: Path, tokenizer) -> list[tuple[list[int], list[bool]]]:
