@@ -280,6 +280,28 @@ def test_pairs_of_several_messages(folder: Path, gym_python: Path) -> None:
     assert len(pair["chosen"]) == len(pair["rejected"]) == 1 and calls(pair["chosen"]) != calls(pair["rejected"])
 
 
+@pytest.fixture(scope="module")
+def spread(folder: Path, gym_python: Path) -> tuple[list[dict], str]:
+    """Pairs of every kind of recorded rollout, as if the first repeat of each task had been the right one."""
+    write(folder / "spread.jsonl", *({**one, "reward": float(one["_ng_rollout_index"] == 0)} for one in ROLLOUTS))
+    result = run(gym_python, "convert_for_trainers.py", "dpo", "spread.jsonl", "--for", "trl", "openrlhf", "-o", "spread", "--first-difference", folder=folder)
+    assert result.returncode == 0, result.stderr
+    return rows(folder / "spread" / "trl_dpo.jsonl"), result.stdout
+
+
+@pytest.mark.gym
+def test_pairs_hold_every_kind_of_answer_and_differ(spread: tuple[list[dict], str]) -> None:
+    made, printed = spread
+    assert all(counts_of(part)[0] == 12 == sum(counts_of(part)[1:]) for part in printed.split("spread/openrlhf")), printed
+    answers = [row[side][0] for row in made for side in ("chosen", "rejected")]
+    assert {len(answer.get("tool_calls", ())) for answer in answers} >= {0, 1, 2}
+    assert any("<think>" in answer["content"] for answer in answers)
+    assert any(message["role"] == "tool" for row in made for message in row["prompt"]), "several turns"
+    for row in made:
+        one, other = row["chosen"][0], row["rejected"][0]
+        assert (one["content"], calls([one])) != (other["content"], calls([other]))
+
+
 @pytest.mark.gym
 def test_prompts_for_online_training(folder: Path, gym_python: Path) -> None:
     def convert(trainer: str, given: str) -> tuple[int, str, list[dict]]:
@@ -309,7 +331,7 @@ SOUND = "nothing dropped, empty, lost or in the wrong place"
 
 
 @pytest.fixture(scope="module")
-def trained(folder: Path, gym_python: Path, converted: dict) -> dict[str, dict]:
+def trained(folder: Path, gym_python: Path, converted: dict, spread: tuple) -> dict[str, dict]:
     """Everything that needs the trainers' environment, in one process."""
     assert (TRAINERS / "ready").exists(), "build the trainers' environment first: make trainers"
     for command in (["make_recording_tasks.py"], ["convert_for_trainers.py", "rl", "recording_tasks.jsonl", "--for", "trl", "-o", "prompts.jsonl"],
@@ -327,6 +349,7 @@ def trained(folder: Path, gym_python: Path, converted: dict) -> dict[str, dict]:
         "curated": ["check_loaders", f"trl_sft={curated(folder)}", f"trl_sft={curated(folder, '--split')}"],
         "field": ["check_loaders", f"trl_sft={curated(folder, '--reasoning', 'field')}"],
         "field qwen": ["check_loaders", f"trl_sft={curated(folder, '--reasoning', 'field')}", "--template", str(templates / "qwen3_training.jinja")],
+        "spread": ["check_loaders", "spread/trl_dpo.jsonl", "spread/openrlhf_dpo.jsonl"],
         "refusing": ["check_loaders", "converted/openrlhf_sft.jsonl", "--template", str(write(folder / "refusing.jinja", REFUSING))],
         "prompts": ["check_loaders", "openrlhf_rl=rl_prompts.jsonl"],
         "torn prompts": ["check_loaders", "openrlhf_rl=torn_prompts.jsonl"],
@@ -353,6 +376,12 @@ def test_the_loaders_take_every_row_and_train_the_right_tokens(trained: dict, te
     assert answer["code"] == 0, answer
     assert answer["out"].count("21 rows, 21 sequences") == files and answer["out"].count("2 rows, 2 pairs") == pairs
     assert answer["out"].count(SOUND) == files + pairs
+
+
+@pytest.mark.gym
+def test_the_loaders_take_pairs_of_every_kind(trained: dict, spread: tuple[list[dict], str]) -> None:
+    answer = trained["spread"]
+    assert answer["code"] == 0 and answer["out"].count(f"{len(spread[0])} rows, {len(spread[0])} pairs") == 2 and answer["out"].count(SOUND) == 2, answer
 
 
 @pytest.mark.gym
