@@ -24,6 +24,7 @@ extensions = [
     "page_files",
     "plot",
     "facts",
+    "problems",
     "slim",
 ]
 
