@@ -84,7 +84,7 @@ def test_an_entry_is_complete(entry: Entry) -> None:
     assert entry.options["by"] in problems.PRINTED_BY
     assert entry.messages or entry.options["by"] in ("nobody", "system"), "the exact message, as code"
     assert "```" not in entry.body and len(entry.body) < 1100
-    assert "(#" not in entry.body and "](/training" in entry.body or "](" not in re.sub(r"\]\(https?:", "", entry.body)
+    assert re.findall(r"\]\((?!/training/|https:).*?\)", entry.body) == [], "an entry stands on several pages: links start at docs/"
 
 
 def test_files_that_raise_a_message_exist() -> None:
@@ -94,7 +94,8 @@ def test_files_that_raise_a_message_exist() -> None:
 
 
 def test_every_entry_is_proven_or_names_its_thread() -> None:
-    proven = [*COMMANDS, *CODE, *ROLLOUTS, *STARTS, *ELSEWHERE]
+    by_rollouts = [id for ids in ROLLOUTS.values() for id in ids]
+    proven = [*COMMANDS, *CODE, *SCRIPTS, *by_rollouts, *STARTS, "process-finished", *ELSEWHERE]
     assert sorted(ENTRIES.keys() - SEEN - set(proven)) == []
     assert sorted(set(proven) - ENTRIES.keys()) == [] and sorted(SEEN & set(proven)) == []
 
@@ -200,7 +201,7 @@ COMMANDS = {
         PROFILE, {"inputs.jsonl": rows(rollout(0), rollout(0)), "rollouts.jsonl": rows(rollout(0), rollout(0))},
         fix=PROFILE, fixed_files={"inputs.jsonl": rows(rollout(0), rollout(1)), "rollouts.jsonl": rows(rollout(0), rollout(1))},
     ),
-    "export-rejected": Case(["eval", "export", "--format", "atif", "--rollouts", "rollouts.jsonl", "-o", "atif"], {"rollouts.jsonl": rows(rollout(0))}),
+    "export-rejected": Case(["eval", "export", "--format", "atif", "--rollouts", "rollouts.jsonl", "--output-dir", "atif", "--session-id", "s", "--agent-version", "1"], {"rollouts.jsonl": rows(rollout(0))}),
     "collate-json-decode-error": Case(
         COLLATE, {"data.yaml": dataset(), "train.jsonl": '{"responses_create_params": {"input": "A text long enough to be\n'},
         fix=COLLATE, fixed_files={"train.jsonl": rows(TASK)}, shows=["json.decoder.JSONDecodeError: Invalid control character at: line 1 column"],
@@ -253,9 +254,9 @@ def prove(case: Case, id: str, worker: Worker, folder: Path) -> None:
     assert id in SILENT or status or ENTRIES[id].options["by"] == "after", "a message of an error comes with an exit code"
     if case.fix:
         write(case.fixed_files)
-        _, printed = worker.ask(folder, case.fix, **case.environment)
+        status, printed = worker.ask(folder, case.fix, **case.environment)
         gone = [message for message in ENTRIES[id].messages if id not in SILENT]
-        assert [message for message in gone if shows(message, printed)] == [], printed
+        assert status == 0 or [message for message in gone if shows(message, printed)] == [], printed
 
 
 @pytest.mark.gym
@@ -264,8 +265,12 @@ def test_what_silent_commands_leave_behind(worker: Worker, tmp_path: Path) -> No
     (tmp_path / "data.yaml").write_text(dataset("agent"))
     (tmp_path / "train.jsonl").write_text(TWO_ROWS)
     worker.ask(tmp_path, COLLATE)
-    assert len((tmp_path / "prepared" / "train.jsonl").read_text().splitlines()) == 2
-    worker.ask(tmp_path, ["env", "resolve", "--config", STRING_MATCH, "--model-type", "vllm_model", "--model-api-key", "sk-very-secret"])
+    collated = [json.loads(line) for line in (tmp_path / "prepared" / "train.jsonl").open()]
+    assert len(collated) == 2 and "task_source" in collated[0]
+    with pytest.raises(KeyError, match="agent_ref"):  # as NeMo RL reads a row
+        collated[0]["agent_ref"]["name"]
+    (tmp_path / "tasks.jsonl").write_text(rows(TASK))
+    worker.ask(tmp_path, [*RUN, "--agent", "a", "--model-api-key", "sk-very-secret"])
     assert any("sk-very-secret" in file.read_text() for file in (tmp_path / "outputs").rglob("*.yaml"))
 
 
@@ -292,7 +297,7 @@ async def ask():
         try:
             await client.create_models()
         except Exception as error:
-            print(error)
+            print(error.message)
 
 asyncio.run(ask())
 """
@@ -323,13 +328,6 @@ import json, pathlib
 from nemo_gym.verifier_fixture import _assert_equal
 _assert_equal({observed}, 0.5, "Case 'boxed fraction' reward mismatch")
 """
-PERMISSION = """
-import os, sys
-if os.getuid() == 0:  # root may write anywhere
-    os.setgid(65534); os.setuid(65534)
-sys.argv = ["gym", *{arguments!r}]
-main()
-"""
 CODE = {
     "profiling-needs-graphviz": Case("import pathlib; from nemo_gym.profiling import Profiler; Profiler(name='x', base_profile_dir=pathlib.Path('.')).start()", environment={"PATH": "/nowhere"}),
     "unregistered-failure-kind": Case(
@@ -341,6 +339,11 @@ CODE = {
         fix="from nemo_gym.base_responses_api_model import ModelCallCaptureConfig as C; C(observability_enabled=True, model_call_capture_dir='/captures')",
     ),
     "fixture-reward-mismatch": Case(FIXTURE.format(observed=1.0), fix=FIXTURE.format(observed=0.5)),
+    "reverify-output-exists": Case(
+        "from nemo_gym.rollout_reverification import _prepare_output_fpaths as p; import pathlib; pathlib.Path('results/strict').mkdir(parents=True); "
+        "pathlib.Path('results/strict/rollouts.jsonl').touch(); p('', 'results/strict/rollouts.jsonl', False, False, False)",
+        fix="from nemo_gym.rollout_reverification import _prepare_output_fpaths as p; p('', 'results/strict/rollouts.jsonl', False, True, False)",
+    ),
     "model-retry-429": Case(ASK_ENDPOINT.format(status=429, body='{"error": {"message": "too many requests"}}')),
     "endpoint-permanent-error": Case(
         ASK_ENDPOINT.format(status=401, body='{"error": {"code": "invalid_api_key"}}'), fix=ASK_ENDPOINT.format(status=200, body='{"data": []}'),
@@ -362,6 +365,386 @@ def test_the_package_says_it_and_the_fix_ends_it(id: str, worker: Worker, tmp_pa
     if case.fix:
         _, printed = worker.ask(tmp_path, case.fix)
         assert [message for message in ENTRIES[id].messages if shows(message, printed)] == [], printed
-ROLLOUTS = {}
-STARTS = {}
-ELSEWHERE = {}
+
+
+# --- scripts of the guides ------------------------------------------------------------------------------------------
+
+GUIDE = DOCS / "training" / "how-to"
+RAW = {"messages": [{"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "4"}]}]}
+
+
+def script(guide: str, name: str, *arguments: str, cwd: Path) -> str:
+    result = subprocess.run([sys.executable, GUIDE / guide / name, *arguments], cwd=cwd, capture_output=True, text=True)
+    return result.stdout + result.stderr
+
+
+def test_scripts_say_what_the_entries_quote(tmp_path: Path) -> None:
+    curate = "filter-and-curate-data"
+    (tmp_path / "same.jsonl").write_text(rows(rollout(0), rollout(0, 1)))
+    (tmp_path / "twice.jsonl").write_text(rows(rollout(0), rollout(0)))
+    (tmp_path / "raw.jsonl").write_text(rows(RAW))
+    (tmp_path / "alone").mkdir()
+    (tmp_path / "alone" / "describe_rollouts.py").write_text((GUIDE / curate / "describe_rollouts.py").read_text())
+    said = {
+        "no-pair-written": script(curate, "make_training_sets.py", "dpo", "same.jsonl", "-o", "none.jsonl", cwd=tmp_path),
+        "two-runs-in-one-file": script(curate, "filter_rollouts.py", "twice.jsonl", "-o", "kept.jsonl", cwd=tmp_path),
+        "script-without-its-module": script("..", str(tmp_path / "alone" / "describe_rollouts.py"), "--help", cwd=tmp_path),
+    }
+    assert {id: said[id] for id in said if not all(shows(message, said[id]) for message in ENTRIES[id].messages)} == {}
+    assert "no user turn: the prompt is missing" in script(curate, "make_training_sets.py", "check", "raw.jsonl", cwd=tmp_path)
+
+
+def test_no_rollout_has_the_field_that_the_published_filter_asks_for() -> None:
+    examples = (DOCS / "training" / "reference" / "rollout-format-spec" / "examples").glob("*.json")
+    found = [row for path in examples if "response" in (row := json.loads(path.read_text()))]
+    assert len(found) > 5 and not any("success" in row for row in found)
+
+
+def test_a_template_that_walks_through_arguments_refuses_a_json_string() -> None:
+    import jinja2
+
+    template = jinja2.Environment().from_string("{% for name, value in arguments|items %}{{ name }}{% endfor %}")
+    with pytest.raises(TypeError, match=re.escape("Can only get item pairs from a mapping.")):
+        template.render(arguments='{"city": "Paris"}')
+    assert template.render(arguments={"city": "Paris"}) == "city"
+
+
+OPENRLHF = """
+import sys; sys.path.insert(0, sys.argv[1])
+import check_loaders, practice_policy
+from datasets import load_dataset
+from openrlhf.datasets import RewardDataset
+for prompt in ("prompt", "context"):
+    rows = load_dataset("json", data_files=f"{prompt}.jsonl", split="train")
+    keys = {"prompt_key": prompt, "chosen_key": "better", "rejected_key": "worse"}
+    try:
+        RewardDataset(rows, practice_policy.tokenizer(), 512, check_loaders.openrlhf_strategy(**keys), is_dpo=True, num_processors=1)[0]
+        print(prompt, "is read")
+    except Exception as error:
+        print(prompt, f"{type(error).__name__}: {error}")
+"""
+
+
+@pytest.mark.live
+def test_openrlhf_does_not_read_a_column_of_the_name_prompt(tmp_path: Path) -> None:
+    def answer(city: str) -> list[dict]:
+        return [{"role": "assistant", "content": city, "tool_calls": [{"type": "function", "function": {"name": "look", "arguments": {"city": city}}}]}]
+
+    user = {"role": "user", "content": "Weather?"}
+    for name in ("prompt", "context"):
+        one, other = {"better": answer("a"), "worse": answer("b")}, {"better": answer("c"), "worse": answer("d")}
+        (tmp_path / f"{name}.jsonl").write_text(rows(one | {name: [user]}, other | {name: [user | {"name": 1}]}))
+    command = [ROOT / ".venv-trainers" / "bin" / "python", "-c", OPENRLHF, GUIDE / "integrate-with-rl-frameworks"]
+    printed = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True).stdout
+    assert shows(f"prompt {ENTRIES['openrlhf-concatenate-list'].messages[0]}", printed) and "context is read" in printed, printed
+
+
+SCRIPTS = {"missing-agent-ref", "openrlhf-concatenate-list", "no-pair-written", "two-runs-in-one-file", "script-without-its-module", "empty-training-sequence",
+           "filter-on-success-keeps-none", "template-item-pairs"}  # fmt: skip
+
+# --- rollouts through real servers -----------------------------------------------------------------------------------
+
+
+class Endpoint(BaseHTTPRequestHandler):
+    """A model that does what a word in the prompt asks for. Paths below /judge are the judge's."""
+
+    protocol_version = "HTTP/1.1"
+    asked: list[dict] = []
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def reply(self, status: int, body: dict) -> None:
+        data = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def do_GET(self) -> None:
+        self.reply(200, {"data": [{"id": "small"}]})
+
+    def do_POST(self) -> None:
+        request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        prompt = json.dumps(request["messages"])
+        self.asked.append(request)
+        if "/judge" in self.path and "BREAK" in prompt:
+            return self.reply(500, {"error": {"message": "the judge is down"}})
+        if "/judge" not in self.path and "BREAK" in prompt and "JUDGE" not in prompt:
+            return self.reply(500, {"error": {"message": "broken on purpose"}})
+        if "LONG" in prompt:
+            text = "This model's maximum context length is 8192 tokens. However, your request has 9691 input tokens."
+            return self.reply(400, {"object": "error", "message": text, "type": "BadRequestError", "code": 400})
+        message: dict = {"role": "assistant", "content": "I cannot say." if "/judge" in self.path else "Paris"}
+        if "THINK" in prompt:
+            message = {"role": "assistant", "content": None, "reasoning_content": "Hm."}
+        if "LOOP" in prompt and len(request["messages"]) < 14:
+            call = {"id": f"call_{len(request['messages'])}", "type": "function", "function": {"name": "look", "arguments": "{}"}}
+            message = {"role": "assistant", "content": None, "tool_calls": [call]}
+        usage = {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7}
+        choice = {"index": 0, "message": message, "finish_reason": "length" if "CUT" in prompt else "stop", "logprobs": None}
+        return self.reply(200, {"id": "x", "object": "chat.completion", "created": 1, "model": "small", "choices": [choice], "usage": usage})
+
+
+SERVERS = f"""
+config_paths: [{STRING_MATCH}, {VLLM}, resources_servers/equivalence_llm_judge/configs/equivalence_llm_judge.yaml]
+judge_model:
+  responses_api_models:
+    vllm_model: {{entrypoint: app.py, base_url: URL/judge/v1, api_key: none, model: small, return_token_id_information: false, uses_reasoning_parser: true}}
+equivalence_llm_judge: {{resources_servers: {{equivalence_llm_judge: {{judge_model_server: {{name: judge_model}}}}}}}}
+capped:
+  responses_api_agents:
+    simple_agent:
+      entrypoint: app.py
+      resources_server: {{type: resources_servers, name: string_match}}
+      model_server: {{type: responses_api_models, name: policy_model}}
+      max_steps: 3
+"""
+SIDECAR = "++route_failures_to_sidecar=true"
+JUDGED = "equivalence_llm_judge_simple_agent"
+
+
+def task(prompt: str, agent: str = "string_match_simple_agent", **more: object) -> dict:
+    return TASK | {"responses_create_params": {"input": prompt}, "agent_ref": {"name": agent}} | more
+
+
+class Live:
+    """Servers of Gym in one folder, and runs against them."""
+
+    def __init__(self, folder: Path, worker: Worker, environment: dict[str, str]) -> None:
+        self.folder, self.worker, self.environment = folder, worker, environment
+        self.started: list[subprocess.Popen] = []
+
+    def start(self, log: str, *arguments: str) -> subprocess.Popen:
+        with (self.folder / log).open("w") as output:
+            process = subprocess.Popen(
+                ["gym", "env", "start", *arguments], cwd=self.folder, env=self.environment, stdout=output, stderr=output, start_new_session=True
+            )  # fmt: skip
+        self.started.append(process)
+        return process
+
+    def said(self, log: str, *words: str, seconds: int = 150) -> str:
+        """What a start has printed once all words are in it."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            text = (self.folder / log).read_text(errors="replace")
+            if all(shows(word, text) for word in words):
+                break
+            time.sleep(0.5)
+        return text
+
+    def run(self, name: str, tasks: list[dict], *arguments: str, **environment: str) -> str:
+        (self.folder / f"{name}_tasks.jsonl").write_text(rows(*tasks))
+        command = ["eval", "run", "--no-serve", "-i", f"{name}_tasks.jsonl", "-o", f"{name}.jsonl", *arguments]
+        return self.worker.ask(self.folder, command, **environment)[1]
+
+    def rows(self, name: str) -> list[dict]:
+        return [json.loads(line) for line in (self.folder / f"{name}.jsonl").open()]
+
+    def stop(self) -> None:
+        for process in self.started:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGINT)
+        for process in self.started:
+            try:
+                process.wait(60)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+@pytest.fixture(scope="module")
+def live(worker: Worker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    endpoint = ThreadingHTTPServer(("127.0.0.1", 0), Endpoint)
+    threading.Thread(target=endpoint.serve_forever, daemon=True).start()
+    address = f"http://127.0.0.1:{endpoint.server_port}"
+    with tempfile.TemporaryDirectory() as folder:
+        programs = tmp_path_factory.mktemp("programs")
+        gym_environment().put_on_path(programs)
+        (Path(folder) / "env.yaml").write_text(ENV.replace("http://127.0.0.1:8000", address))
+        (Path(folder) / "servers.yaml").write_text(SERVERS.replace("URL", address))
+        path = f"{programs}:{ROOT / '.venv' / 'bin'}:{os.environ['PATH']}"
+        live = Live(Path(folder), worker, os.environ | {"PATH": path, "COLUMNS": "10000", "NO_COLOR": "1", "PYTHONUNBUFFERED": "1"})
+        try:
+            live.start("servers.log", "--config", "servers.yaml")
+            assert "servers ready!" in live.said("servers.log", "servers ready!"), live.said("servers.log")[-3000:]
+            yield live
+        finally:
+            live.stop()
+            endpoint.shutdown()
+
+
+def check(id: str, printed: str) -> None:
+    assert [message for message in ENTRIES[id].messages if not shows(message, printed)] == [], printed[-3000:]
+
+
+def failing_runs(live: Live) -> None:
+    """One bad sample ends a run; with the sidecar it leaves the score; and what else a run says about failures."""
+    check("one-failure-ends-the-run", live.run("one", [task("ok"), task("BREAK")]))
+    printed = live.run("kept", [task("ok"), task("BREAK")], SIDECAR, "+require_complete=true")
+    check("denominator-shifts", printed)
+    check("eval-failed-incomplete", printed)
+    assert [row["reward"] for row in live.rows("kept")] == [1.0]
+    counted = live.run("counted", [task("ok"), task("BREAK")], SIDECAR, "+count_failure_classes_as_zero=[agent_run_error]")
+    assert '"mean/reward": 0.5' in counted and '"mean/reward": 1.0' in printed
+    sidecar = live.folder / "kept_failures.jsonl"
+    sidecar.write_text(sidecar.read_text() * 3)
+    check("max-attempts-reached", printed := live.run("kept", [task("ok"), task("BREAK")], SIDECAR, "--resume"))
+    check("none-produced-agent-run-error", live.run("none", [task("BREAK"), task("BREAK")], SIDECAR))
+    printed = live.run("judged", [task("JUDGE BREAK", JUDGED)] * 3)
+    check("none-produced-judge-failed", printed)
+
+
+def refused_rows(live: Live) -> None:
+    """Rows that servers refuse, and rows that lead nowhere."""
+    live.run("topk", [task("ok")], SIDECAR, "++responses_create_params.top_k=4")
+    check("extra-inputs", live.rows("topk_failures")[0]["_ng_failure_response_body"])
+    without = task("ok")
+    del without["expected_answer"]
+    live.run("lacking", [without], SIDECAR)
+    check("verify-field-required", live.rows("lacking_failures")[0]["_ng_failure_response_body"].replace("\\", ""))
+    check("agent-not-in-config", live.run("agent", [task("ok", "string_match_agent")]))
+    elsewhere = task("ok", task_source="mcqa")
+    del elsewhere["agent_ref"]
+    check("task-source-not-in-config", live.run("source", [elsewhere]))
+
+
+def silent_runs(live: Live) -> None:
+    """Runs that end well and are wrong."""
+    live.run("cut", [task("CUT")])
+    live.run("long", [task("LONG")])
+    assert live.rows("cut")[0]["response"]["incomplete_details"] == {"reason": "max_output_tokens"}
+    long = live.rows("long")[0]
+    assert long["reward"] == 0 and not long["failure_kind"] and long["response"]["incomplete_details"] == {"reason": "max_output_tokens"}
+    assert long["response"]["output"][0]["content"][0]["text"] == ""
+    live.run("gibberish", [task("JUDGE", JUDGED)])
+    judged = live.rows("gibberish")[0]
+    assert judged["reward"] == 0 and not judged["failure_kind"] and "judge_evaluations" in judged
+    live.run("think", [task("THINK")])
+    check("thoughts-without-answer", live.said("servers.log", *ENTRIES["thoughts-without-answer"].messages, seconds=10))
+    assert "field" not in live.run("field", [task("ok", field="mine")]) and "field" not in live.rows("field")[0]
+
+
+def loops(live: Live) -> None:
+    """An agent without a limit goes on as long as the model calls tools; with one it stops."""
+    del Endpoint.asked[:]
+    live.run("loop", [task("LOOP")])
+    unlimited = len(Endpoint.asked)
+    live.run("capped", [task("LOOP", "capped")])
+    assert unlimited == 7 and len(Endpoint.asked) - unlimited == 3
+
+
+def repeats(live: Live) -> None:
+    """Repeats that are alike, the seed that tells them apart, and what a resumed or repeated run keeps."""
+    del Endpoint.asked[:]
+    live.run("alike", [task("ok")], "--num-repeats", "2", "--temperature", "0.5")
+    texts = [row["response"]["output"][0]["content"][0]["text"] for row in live.rows("alike")]
+    assert texts == ["Paris", "Paris"] and not any("seed" in request for request in Endpoint.asked)
+    live.run("seeded", [task("ok")], "--num-repeats", "2", "+num_repeats_add_seed=true")
+    assert sorted(request["seed"] for request in Endpoint.asked if "seed" in request) == [0, 1]
+    live.run("alike", [task("ok")], "--num-repeats", "3", "--temperature", "0.9", "--resume")
+    assert [row["responses_create_params"]["temperature"] for row in live.rows("alike_materialized_inputs")] == [0.5, 0.5]
+    assert len(live.rows("alike")) == 2
+    (live.folder / "alike.jsonl").write_text(rows({"an": "old rollout"}))
+    check("old-rollouts-cleared", live.run("alike", [task("ok")], "++responses_create_params.metadata.x=1"))
+    assert len(live.rows("alike")) == 1 and "an" not in live.rows("alike")[0]
+    own = task("ok")
+    own["responses_create_params"]["metadata"] = {"y": "2"}
+    live.run("override", [own], "++responses_create_params.metadata.x='1'")
+    assert live.rows("override_materialized_inputs")[0]["responses_create_params"]["metadata"].keys() == {"x"}
+
+
+def after(live: Live) -> None:
+    """What commands say about finished rollouts."""
+    live.run("base", [task("ok")], "--num-repeats", "2")
+    _, printed = live.worker.ask(live.folder, ["eval", "compare", "--baseline", "base.jsonl", "--candidates", "base.jsonl", "-o", "compared"])
+    check("compare-precision-loss", printed)
+    check("reverify-unsupported", live.worker.ask(live.folder, REVERIFY_GUARD)[1])
+
+
+# The question that `gym eval reverify` asks first; the command itself would start servers of its own.
+REVERIFY_GUARD = """
+import asyncio, types
+from nemo_gym.rollout_reverification import _guard_reverify_mode
+asyncio.run(_guard_reverify_mode(types.SimpleNamespace(judge_failed_only=False, force=False)))
+"""
+ROLLOUTS = {
+    failing_runs: ["one-failure-ends-the-run", "denominator-shifts", "eval-failed-incomplete", "max-attempts-reached",
+                   "none-produced-agent-run-error", "none-produced-judge-failed"],
+    refused_rows: ["extra-inputs", "verify-field-required", "agent-not-in-config", "task-source-not-in-config"],
+    silent_runs: ["answers-cut-off", "empty-answers-context-overflow", "judge-verdict-not-understood", "thoughts-without-answer", "field-dropped-by-verify"],
+    loops: ["agent-loops-for-ever"],
+    repeats: ["repeats-all-alike", "resume-ignores-changes", "old-rollouts-cleared", "override-replaces-all"],
+    after: ["compare-precision-loss", "reverify-unsupported"],
+}  # fmt: skip
+
+
+@pytest.mark.gym
+@pytest.mark.live
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("prove", ROLLOUTS, ids=lambda prove: prove.__name__)
+def test_rollouts(prove, live: Live) -> None:
+    prove(live)
+
+
+STARTS = {
+    "head-server-port-taken": ["--config", "servers.yaml"],
+    "first-start-takes-minutes": ["--config", "servers.yaml", "++head_server.port=11055", "++server_spinup_timeout_seconds=1"],
+    "endpoint-never-answered": ["--config", "servers.yaml", "++head_server.port=11056", "++policy_base_url=http://127.0.0.1:9/v1", "++model_endpoint_readiness_timeout_seconds=1"],
+    "worker-failed-to-start": ["--config", "workers.yaml", "++head_server.port=11057"],
+}
+STARTS_PROVE = {"worker-failed-to-start": ["worker-failed-to-start", "process-finished"]}
+
+
+@pytest.mark.gym
+@pytest.mark.live
+@pytest.mark.timeout(300)
+def test_starts_that_fail(live: Live) -> None:
+    """All at once, next to servers that run: each says its message and ends."""
+    openai = "responses_api_models/openai_model/configs/openai_model.yaml"
+    (live.folder / "workers.yaml").write_text(f"config_paths: [{openai}]\npolicy_model: {{responses_api_models: {{openai_model: {{num_workers: 2}}}}}}\n")
+    for id, arguments in STARTS.items():
+        live.start(f"{id}.log", *arguments)
+    for id in STARTS:
+        for proven in STARTS_PROVE.get(id, [id]):
+            messages = [re.sub(r"within 600s|after 600s", lambda m: m[0].replace("600", "1"), message) for message in ENTRIES[proven].messages]
+            printed = live.said(f"{id}.log", *messages)
+            assert [message for message in messages if not shows(message, printed)] == [], printed[-3000:]
+
+
+# --- proven by the tests and pages of their guide: the file, and words in it ----------------------------------------
+
+TESTS = ROOT / "tests"
+CONFIGURATION = TESTS / "test_configuration_options.py"
+ELSEWHERE = {
+    "values-unset": (CONFIGURATION, "are unset (still '???')"),
+    "reference-not-set": (CONFIGURATION, "references 'nowhere'"),
+    "variable-not-found": (CONFIGURATION, "not found"),
+    "inherited-path-missing": (CONFIGURATION, "Path specified does not exist"),
+    "delete-key-missing": (CONFIGURATION, "Key not found"),
+    "agent-inherited-twice": (CONFIGURATION, "was inherited into several names"),
+    "hydra-append": (CONFIGURATION, "Could not append"),
+    "hydra-override": (CONFIGURATION, "Could not override"),
+    "hydra-delete": (CONFIGURATION, "Could not delete"),
+    "two-types-of-one-server": (CONFIGURATION, "at most 1 item"),
+    "malformed-yaml": (CONFIGURATION, "Malformed YAML"),
+    "reference-to-missing-server": (CONFIGURATION, "is not defined in the merged config"),
+    "config-path-not-found": (CONFIGURATION, "'shard.yaml' was not found"),
+    "config-paths-read-by-letter": (CONFIGURATION, "'s' was not found"),
+    "stalled-run": (TESTS / "test_monitor_data_quality.py", "no new row"),
+    "limits-for-other-tasks": (TESTS / "test_monitor_data_quality.py", "was made for other tasks"),
+    "gate-stops-on-not-measured": (TESTS / "test_monitor_data_quality.py", "not measured"),
+    "token-ids-not-contiguous": (TESTS / "test_integrate_with_rl_frameworks.py", "not contiguous"),
+    "no-token-ids": (TESTS / "test_integrate_with_rl_frameworks.py", "no token ids"),
+    "verl-turn-by-turn-template": (TESTS / "test_integrate_with_rl_frameworks.py", "the loader refuses"),
+    "dpo-loss-ln-2": (TESTS / "test_filter_and_curate_data.py", "0.6931"),
+    "masked-rollouts-counted": (DOCS / "training" / "reference" / "rollout-format-spec" / "examples" / "masked.json", '"mask_sample": true'),
+    "rate-does-not-grow": (GUIDE / "optimize-rollout-collection.md", "make no difference here"),
+    "boxed-answers-score-0": (GUIDE / "configure-verification-strategies/resources_servers/math_problem/tests/verifier_cases.jsonl", "boxed"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("id", ELSEWHERE)
+def test_what_is_proven_elsewhere_is_still_there(id: str) -> None:
+    file, words = ELSEWHERE[id]
+    assert words in file.read_text(encoding="utf-8")

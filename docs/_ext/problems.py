@@ -134,7 +134,7 @@ class Problem(SphinxDirective):
         threads = self.options.get("seen", "").split()
         for number, thread in enumerate(threads):
             repository, _, issue = thread.partition("#")
-            yield nodes.Text(", " if number else "; not reproduced here, seen in ")
+            yield nodes.Text(", " if number else "; not reproduced here, see ")
             yield nodes.reference("", thread, refuri=f"https://github.com/{repository}/issues/{issue}")
 
 
