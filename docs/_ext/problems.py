@@ -45,7 +45,7 @@ PRINTED_BY = {
 ENTRY = re.compile(
     r"^:::\{problem\} (?P<id>\S+)\n(?P<options>(?::\w+:[^\n]*\n)*)(?P<title>(?:[^\n]+\n)+)\n(?P<body>.*?)\n:::$", re.M | re.S
 )
-CODE = re.compile(r"(`+) ?(.+?) ?\1")
+CODE = re.compile(r"(?<!`)(`+)(?!`) ?(.+?) ?(?<!`)\1(?!`)")
 PARTS = re.compile(r"\*\*Cause\*\*:\s+(?P<cause>.+?)\s+\*\*Fix\*\*:\s+(?P<fix>.+?)\s+\*\*It\s+worked\*\*\s+(?P<worked>.+)", re.S)
 
 
@@ -130,7 +130,7 @@ class Problem(SphinxDirective):
         else:
             yield from inline(f"Printed by {PRINTED_BY[by]}")
         if "in" in self.options:
-            yield from inline(f", in `{self.options['in']}`")
+            yield from inline(f"; raised in `{self.options['in']}`")
         threads = self.options.get("seen", "").split()
         for number, thread in enumerate(threads):
             repository, _, issue = thread.partition("#")

@@ -190,8 +190,9 @@ def resolve(report: Report, files: list[str]) -> str:
     command = [gym, "env", "resolve", *(word for file in files for word in ("--config", file))]
     with tempfile.TemporaryDirectory() as scratch:  # commands of Gym leave a folder `outputs` where they run
         overrides = [f"++hydra.run.dir={scratch}"]
+        environment = os.environ | {"COLUMNS": "10000", "NO_COLOR": "1"}  # one line for each message
         try:
-            result = subprocess.run([*command, *overrides], capture_output=True, text=True, timeout=CONFIGURATION_SECONDS)
+            result = subprocess.run([*command, *overrides], env=environment, capture_output=True, text=True, timeout=CONFIGURATION_SECONDS)
         except (OSError, subprocess.TimeoutExpired) as error:
             report.wrong.append("`gym env resolve` does not run.")
             return f"{' '.join(command)}: {error}"
