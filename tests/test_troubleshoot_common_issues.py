@@ -121,7 +121,7 @@ class Worker:
     """Runs many `gym` commands in the environment that has the package, without starting Python anew for each."""
 
     def __init__(self, python: Path) -> None:
-        environment = os.environ | {"COLUMNS": "10000", "NO_COLOR": "1", "PYTHONWARNINGS": "ignore"}
+        environment = os.environ | {"COLUMNS": "10000", "NO_COLOR": "1"}
         self.process = subprocess.Popen(
             [python, ROOT / "tests" / "gym_cli.py"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
             text=True, env=environment,
@@ -469,9 +469,7 @@ class Endpoint(BaseHTTPRequestHandler):
         request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         prompt = json.dumps(request["messages"])
         self.asked.append(request)
-        if "/judge" in self.path and "BREAK" in prompt:
-            return self.reply(500, {"error": {"message": "the judge is down"}})
-        if "/judge" not in self.path and "BREAK" in prompt and "JUDGE" not in prompt:
+        if "BREAK" in prompt:
             return self.reply(500, {"error": {"message": "broken on purpose"}})
         if "LONG" in prompt:
             text = "This model's maximum context length is 8192 tokens. However, your request has 9691 input tokens."
@@ -591,7 +589,7 @@ def failing_runs(live: Live) -> None:
     sidecar.write_text(sidecar.read_text() * 3)
     check("max-attempts-reached", printed := live.run("kept", [task("ok"), task("BREAK")], SIDECAR, "--resume"))
     check("none-produced-agent-run-error", live.run("none", [task("BREAK"), task("BREAK")], SIDECAR))
-    printed = live.run("judged", [task("JUDGE BREAK", JUDGED)] * 3)
+    printed = live.run("judged", [task("ok", JUDGED, expected_answer="BREAK")] * 3)
     check("none-produced-judge-failed", printed)
 
 
@@ -617,12 +615,13 @@ def silent_runs(live: Live) -> None:
     long = live.rows("long")[0]
     assert long["reward"] == 0 and not long["failure_kind"] and long["response"]["incomplete_details"] == {"reason": "max_output_tokens"}
     assert long["response"]["output"][0]["content"][0]["text"] == ""
-    live.run("gibberish", [task("JUDGE", JUDGED)])
+    live.run("gibberish", [task("ok", JUDGED)])
     judged = live.rows("gibberish")[0]
     assert judged["reward"] == 0 and not judged["failure_kind"] and "judge_evaluations" in judged
     live.run("think", [task("THINK")])
     check("thoughts-without-answer", live.said("servers.log", *ENTRIES["thoughts-without-answer"].messages, seconds=10))
-    assert "field" not in live.run("field", [task("ok", field="mine")]) and "field" not in live.rows("field")[0]
+    live.run("extra", [task("ok", shade_of_row="blue")])
+    assert "shade_of_row" not in live.rows("extra")[0] and "shade_of_row" in live.rows("extra_materialized_inputs")[0]
 
 
 def loops(live: Live) -> None:
@@ -631,7 +630,7 @@ def loops(live: Live) -> None:
     live.run("loop", [task("LOOP")])
     unlimited = len(Endpoint.asked)
     live.run("capped", [task("LOOP", "capped")])
-    assert unlimited == 7 and len(Endpoint.asked) - unlimited == 3
+    assert unlimited == 8 and len(Endpoint.asked) - unlimited == 3
 
 
 def repeats(live: Live) -> None:
@@ -646,11 +645,11 @@ def repeats(live: Live) -> None:
     assert [row["responses_create_params"]["temperature"] for row in live.rows("alike_materialized_inputs")] == [0.5, 0.5]
     assert len(live.rows("alike")) == 2
     (live.folder / "alike.jsonl").write_text(rows({"an": "old rollout"}))
-    check("old-rollouts-cleared", live.run("alike", [task("ok")], "++responses_create_params.metadata.x=1"))
+    check("old-rollouts-cleared", live.run("alike", [task("ok")], "++responses_create_params.metadata.x=a"))
     assert len(live.rows("alike")) == 1 and "an" not in live.rows("alike")[0]
     own = task("ok")
     own["responses_create_params"]["metadata"] = {"y": "2"}
-    live.run("override", [own], "++responses_create_params.metadata.x='1'")
+    live.run("override", [own], "++responses_create_params.metadata.x=a")
     assert live.rows("override_materialized_inputs")[0]["responses_create_params"]["metadata"].keys() == {"x"}
 
 
@@ -688,9 +687,9 @@ def test_rollouts(prove, live: Live) -> None:
 
 
 STARTS = {
-    "head-server-port-taken": ["--config", "servers.yaml"],
-    "first-start-takes-minutes": ["--config", "servers.yaml", "++head_server.port=11055", "++server_spinup_timeout_seconds=1"],
-    "endpoint-never-answered": ["--config", "servers.yaml", "++head_server.port=11056", "++policy_base_url=http://127.0.0.1:9/v1", "++model_endpoint_readiness_timeout_seconds=1"],
+    "head-server-port-taken": ["--config", VLLM],
+    "first-start-takes-minutes": ["--config", VLLM, "++head_server.port=11055", "++server_spinup_timeout_seconds=1"],
+    "endpoint-never-answered": ["--config", VLLM, "++head_server.port=11056", "++policy_base_url=http://127.0.0.1:9/v1", "++model_endpoint_readiness_timeout_seconds=1"],
     "worker-failed-to-start": ["--config", "workers.yaml", "++head_server.port=11057"],
 }
 STARTS_PROVE = {"worker-failed-to-start": ["worker-failed-to-start", "process-finished"]}
