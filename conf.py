@@ -28,6 +28,7 @@ extensions = [
     "facts",
     "markdown_twins",
     "publish",
+    "problems",
     "slim",
 ]
 

@@ -23,6 +23,7 @@ OTHER = "docs/training/how-to/manage-training-datasets.md"
 OPTIONS = "docs/training/reference/configuration-options.md"
 ENTRIES = "docs/training/reference/configuration-options/rollout-collection.md"
 TWINS = "docs/_ext/markdown_twins.py"
+PROBLEMS = "docs/training/how-to/troubleshoot-common-issues/scale.md"
 BUILD = "the strict build"
 PAGE = "the run of the page"
 
@@ -84,6 +85,11 @@ FAULTS = [
     Fault("a guide's link to an option that is gone", GUIDE, swap("{gym:setting}`rollout.num_samples_in_parallel`", "{gym:setting}`rollout.parallel`"), BUILD),
     Fault("a guide that names an option without a link", GUIDE, add_before("## Next steps", "Set `rollout_collection_driver`."), "test_a_guide_that_names_an_option_links_to_it"),
     Fault("a reference page without its messages", OPTIONS, swap("## Messages", "## Remarks"), "test_a_reference_page_answers_the_four_questions"),
+    Fault("a guide that shows a problem that is gone", GUIDE, swap("repeats-all-alike\n", "repeats-alike\n"), BUILD),
+    Fault("a problem that is there twice", PROBLEMS, add("\n:::{problem} too-many-open-files\n:by: system\nAgain\n\n**Cause**: a. **Fix**: b. **It worked** if c.\n:::\n"), BUILD),
+    Fault("a problem that no page shows", "docs/training/how-to/troubleshoot-common-issues/more.md", add(":::{problem} lonely\n:by: nobody\nAlone\n\n**Cause**: a.\n:::\n"), BUILD),
+    Fault("a problem without proof", PROBLEMS, add("\n:::{problem} unproven\n:by: system\n`Never`\n\n**Cause**: a. **Fix**: b. **It worked** if c.\n:::\n"), "test_every_entry_is_proven_or_names_its_thread"),
+    Fault("a guide with a problem of its own", GUIDE, add_before("## Next steps", "### `A message`\n\n**Cause**: a."), "test_troubleshooting_shows_entries_of_the_shared_source"),
     Fault("practice tasks edited by hand", "docs/training/index/practice_tasks.jsonl", swap("Paris", "Lyon"), "test_the_practice_tasks_are_what_their_script_writes"),
     Fault("twins without captions", TWINS, swap('<p><strong>\\1</strong></p>", body)', '", body)'), "test_no_word_is_lost"),
     Fault("twins without the language of a block", TWINS, swap('class="language-{code[1]}"', 'class="x"'), "test_no_block_is_lost_or_changed"),
