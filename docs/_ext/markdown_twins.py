@@ -27,7 +27,7 @@ TERM = re.compile(r"(<dt\b[^>]*>)(.*?)(</dt>)", re.S)
 TAG = re.compile(r"<[^>]+>")
 DIV = re.compile(r"<div\b[^>]*>|</div>")
 ELEMENTS = {"sd-tab-set": ("<ul>", "</ul>"), "sd-tab-content": ("", "</li>"), "admonition": ("<blockquote>", "</blockquote>")}
-TARGET = re.compile(r'<(section|dt|span|div|details|figure)\b[^>]*? id="([^"]+)"[^>]*>(?:\s*<h[1-6]>(.*?)</h)?', re.S)
+TARGET = re.compile(r'<(section|dt|span|div|details|figure|p)\b[^>]*? id="([^"]+)"[^>]*>(?:\s*<h[1-6]>(.*?)</h)?', re.S)
 NUMBERED = re.compile(r"id\d+|sd-tab-.*")
 LINK = re.compile(r'(<a\b[^>]*? href=")([^"]*)"')
 # Outside code, these would be taken for Markdown.
