@@ -15,14 +15,14 @@ sys.path.insert(0, str(HERE))
 from capacity import Workload  # noqa: E402  (the page's build runs this file from elsewhere)
 
 LABELS = {"no-delay": "no delay", "100-ms": "0.1 s", "1-s": "1 s", "500-ms-8-slots": "0.5 s, 8 slots", "judge": "0.2 s, judge"}
-RAY_IDLE = ("endpoint",)  # stands in for a GPU: not Gym's work
+NOT_GYM = ("endpoint",)  # stands in for a GPU
 
 
 def costs(data: dict) -> tuple[float, float, float]:
     """Seconds that Gym adds to a rollout alone, its CPU seconds per rollout, and those of its busiest process, without delay."""
     levels = data["scenarios"]["no-delay"]["levels"]
     loaded = levels[-1]["cpu_ms"]
-    own = [seconds for name, seconds in loaded.items() if name not in RAY_IDLE]
+    own = [seconds for name, seconds in loaded.items() if name not in NOT_GYM]
     return levels[0]["p50_s"], sum(loaded.values()) / 1000, max(own) / 1000
 
 
@@ -160,18 +160,45 @@ def io_table(data: dict) -> str:
                       f"line by line took {memory['line by line']:g} MB of memory, as a whole {memory['whole file']:.0f} MB. {source(data)}"])
 
 
+# What each flag changes, and when to touch it. Names and defaults come from vllm_flags.json.
+VLLM = {
+    "--max-num-seqs": ("sequences in one batch: the slots. The engine takes 1024 on GPUs of 70 GB or more other than the A100, else 256",
+                       "lower it if preemptions grow"),
+    "--max-num-batched-tokens": ("tokens in one step, prompt and output. The engine takes 2048 to 16384, by GPU", "raise it for long prompts, lower it for steady latency"),
+    "--max-model-len": ("longest prompt plus output; the model's own if unset", "set it to what your tasks use: the first thing to do"),
+    "--gpu-memory-utilization": ("share of the GPU's memory for weights and cache", "raise it in steps of 0.02; lower it if two engines share a GPU"),
+    "--enable-prefix-caching": ("prompts that begin alike are read once; on if the model allows it", "leave on; off only to measure without it"),
+    "--enable-chunked-prefill": ("long prompts are read in pieces between steps; on if the model allows it", "leave on"),
+    "--kv-cache-dtype": ("how the cache is stored", "`fp8` about doubles what fits; check the scores"),
+    "--tensor-parallel-size": ("GPUs that share each layer", "as few as hold the model with room for a cache"),
+    "--data-parallel-size": ("whole copies behind one address", "as many as GPUs allow: the first choice for rate"),
+    "--async-scheduling": ("plans a step while the one before runs; the engine decides", "leave"),
+    "--enforce-eager": ("no CUDA graphs: a faster start, slower steps", "only while you debug"),
+    "--max-num-queued-reqs": ("calls that may wait; beyond them the server refuses", "leave: Gym's concurrency is the limit"),
+}
+
+
+def vllm_table(data: dict) -> str:
+    lines = ["| Flag | Default | What it changes | When to touch it |", "| --- | --- | --- | --- |"]
+    for flag, (what, when) in VLLM.items():
+        default = data["flags"][flag]
+        shown = "by the engine" if default is None else f"`{json.dumps(default).strip(chr(34))}`"
+        lines.append(f"| `{flag}` | {shown} | {what} | {when} |")
+    return "\n".join([*lines, ""])
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out-dir", type=Path, default=HERE / "parts", help="where to write the tables (default: parts)")
     args = parser.parse_args()
     try:
-        servers, driver, io = (json.loads((HERE / f"{name}.json").read_text(encoding="utf-8")) for name in ("servers", "driver", "io"))
+        servers, driver, io, flags = (json.loads((HERE / f"{name}.json").read_text(encoding="utf-8")) for name in ("servers", "driver", "io", "vllm_flags"))
     except OSError as error:
         print(f"figures.py: cannot read {error.filename}: measure first", file=sys.stderr)
         return 2
     args.out_dir.mkdir(exist_ok=True)
     tables = {"prediction": prediction_table(servers), "overhead": overhead_table(servers), "memory": driver_table(driver),
-              "start": start_table(servers, driver), "io": io_table(io)}
+              "start": start_table(servers, driver), "io": io_table(io), "vllm": vllm_table(flags)}
     for name, text in tables.items():
         (args.out_dir / f"{name}.md").write_text(text, encoding="utf-8")
     return 0
