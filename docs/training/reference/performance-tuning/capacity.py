@@ -12,7 +12,7 @@ yours with measure_servers.py. Exit code: 0 done, 2 bad input.
 import argparse
 import math
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 
 @dataclass
@@ -89,9 +89,9 @@ def main() -> int:
         "gym_cpu": "CPU seconds of Gym per rollout", "busiest_cpu": "of these, those of its busiest process",
         "verify_cpu": "CPU seconds of verify()", "cores": "cores that Gym may use",
     }
-    for name, default in Workload().__dict__.items():
-        parser.add_argument(f"--{name.replace('_', '-')}", type=type(default), default=default, metavar="N" if isinstance(default, int) else "X",
-                            help=f"{helps[name]} (default: %(default)s)")
+    for field in fields(Workload):
+        parser.add_argument(f"--{field.name.replace('_', '-')}", type=field.type, default=field.default, metavar="N" if field.type is int else "X",
+                            help=f"{helps[field.name]} (default: %(default)s)")
     parser.add_argument("--tokens-per-second", type=float, metavar="X", help="of one stream: sets the call seconds to tokens / X")
     parser.add_argument("--rollouts", type=int, default=10_000, metavar="N", help="rollouts of the run (default: %(default)s)")
     args = vars(parser.parse_args())

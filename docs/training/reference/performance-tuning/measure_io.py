@@ -78,9 +78,11 @@ def peak(of: Callable) -> float:
 
 
 def measure(args: argparse.Namespace) -> dict:
-    # Text that compresses as text does: numbered words, not one letter again and again.
+    # Text that compresses as text does, in as many items as a rollout with tool calls has.
     words = " ".join(f"step {number} gives {number * 7919 % 104729}" for number in range(args.bytes))[:args.bytes]
-    row = {"_ng_task_index": 0, "_ng_rollout_index": 0, "reward": 1.0, "response": {"output": [{"content": [{"text": words}]}]}}
+    items = [{"type": "message", "role": "assistant", "status": "completed", "content": [{"type": "output_text", "text": words[at:at + 200]}]}
+             for at in range(0, len(words), 200)]
+    row = {"_ng_task_index": 0, "_ng_rollout_index": 0, "reward": 1.0, "response": {"output": items, "usage": {"total_tokens": 2000}}}
     size = len(orjson.dumps(row)) + 1
     data = record(args.hardware) | {"row_bytes": size, "write": {}, "read": {}, "peak_mb": {}}
     with tempfile.TemporaryDirectory(dir=args.folder) as name:
