@@ -29,9 +29,9 @@ class Workload:
     judge_calls: float = 0
     judge_seconds: float = 0
     judge_limit: int = 64
-    gym_seconds: float = 0.016  # what Gym adds to a rollout that runs alone
-    gym_cpu: float = 0.013  # CPU seconds per rollout, all processes
-    busiest_cpu: float = 0.004  # CPU seconds per rollout of the busiest process, which has one core at most
+    gym_seconds: float = 0.013  # what Gym adds to a rollout that runs alone
+    gym_cpu: float = 0.011  # CPU seconds per rollout, all processes
+    busiest_cpu: float = 0.0045  # CPU seconds per rollout of the busiest process, which has one core at most
     verify_cpu: float = 0  # CPU seconds of verify() beyond that
     cores: int = 2
 

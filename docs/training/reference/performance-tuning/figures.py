@@ -9,6 +9,7 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from statistics import median
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
@@ -72,8 +73,9 @@ def draw_memory(data: dict):
     figure = Figure(figsize=(6, 3), layout="constrained")
     axes = figure.subplots()
     labels = {"default": "default", "not-retained": "retain_results_in_memory=false", "bounded": "the same, bounded, not aggregated"}
-    for number, (mode, its) in enumerate(data["modes"].items()):
-        axes.plot([one["rollouts"] for one in its], [one["peak_mb"] for one in its], "os^"[number] + "-", color=f"C{number}", label=labels[mode])
+    for number, (mode, label) in enumerate(labels.items()):
+        its = data["modes"][mode]
+        axes.plot([one["rollouts"] for one in its], [one["peak_mb"] for one in its], "os^"[number] + "-", color=f"C{number}", label=label)
     axes.set_xscale("log")
     axes.set_ylim(bottom=0)
     axes.set_xlabel("rollouts")
@@ -110,7 +112,15 @@ def prediction_table(data: dict) -> str:
             said = 60 * predicted(data, name, level["concurrency"]).rate()
             got = level["rollouts_per_min"]
             lines.append(f"| {LABELS[name]} | {level['concurrency']} | {said:.0f} | {got:.0f} | {got / said:.2f} |")
-    return "\n".join([":::{dropdown} Every prediction", *lines, ":::", ""]) + "\n"
+    return "\n".join([":::{dropdown} Every prediction", *lines, ":::", ""])
+
+
+def prediction_sentence(data: dict) -> str:
+    """How far off, in one sentence that changes with the data."""
+    found = errors(data)
+    near = sum(0.8 <= share <= 1.2 for share in found)
+    return (f"Measured rates were {100 * min(found):.0f} to {100 * max(found):.0f} % of the prediction, with a median of {100 * median(found):.0f} %; "
+            f"{near} of {len(found)} lay within 20 % of it.\n\n")
 
 
 def errors(data: dict) -> list[float]:
@@ -120,7 +130,8 @@ def errors(data: dict) -> list[float]:
 
 
 def overhead_table(data: dict) -> str:
-    its = data["scenarios"]["no-delay"]["levels"][-1]
+    scenario = data["scenarios"]["no-delay"]
+    its = scenario["levels"][-1]
     names = {
         "driver": "driver (`gym eval run`)", "string_match_environment_server": "environment server", "string_match_simple_agent": "agent server",
         "policy_model": "model server", "string_match": "resources server", "endpoint": "the stand-in endpoint, not Gym",
@@ -128,17 +139,17 @@ def overhead_table(data: dict) -> str:
     lines = ["| Process | CPU per rollout |", "| --- | --- |"]
     rows = sorted(((its["cpu_ms"].get(key, 0), name) for key, name in names.items()), reverse=True)
     lines += [f"| {name} | {value:.1f} ms |" for value, name in rows]
-    return "\n".join([*lines, "", source(data)])
+    return "\n".join([*lines, "", source(data | {"load_before": scenario["load_before"]})])
 
 
 def driver_table(data: dict) -> str:
     labels = {"default": "default", "not-retained": "`++retain_results_in_memory=false`",
-              "bounded": "and `++max_resident_rollout_tasks=512 --disable-aggregation`"}
+              "bounded": "the same and `++max_resident_rollout_tasks=512 --disable-aggregation`"}
     counts = sorted({one["rollouts"] for its in data["modes"].values() for one in its})
     lines = ["| Peak memory of the driver | " + " | ".join(f"{count:,}" for count in counts) + " |", "| --- |" + " --- |" * len(counts)]
-    for mode, its in data["modes"].items():
-        cells = {one["rollouts"]: f"{one['peak_mb']} MB" for one in its}
-        lines.append(f"| {labels[mode]} | " + " | ".join(cells.get(count, "-") for count in counts) + " |")
+    for mode, label in labels.items():
+        cells = {one["rollouts"]: f"{one['peak_mb']:,} MB" for one in data["modes"][mode]}
+        lines.append(f"| {label} | " + " | ".join(cells.get(count, "-") for count in counts) + " |")
     return "\n".join([*lines, "", f"Rows of {data['row_bytes'] / 1000:.0f} kB. {source(data)}"])
 
 
@@ -197,7 +208,7 @@ def main() -> int:
         print(f"figures.py: cannot read {error.filename}: measure first", file=sys.stderr)
         return 2
     args.out_dir.mkdir(exist_ok=True)
-    tables = {"prediction": prediction_table(servers), "overhead": overhead_table(servers), "memory": driver_table(driver),
+    tables = {"prediction": prediction_sentence(servers) + prediction_table(servers) + "\n" + source(servers), "overhead": overhead_table(servers), "memory": driver_table(driver),
               "start": start_table(servers, driver), "io": io_table(io), "vllm": vllm_table(flags)}
     for name, text in tables.items():
         (args.out_dir / f"{name}.md").write_text(text, encoding="utf-8")

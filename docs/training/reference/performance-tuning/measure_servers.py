@@ -29,7 +29,7 @@ HERE = Path(__file__).parent
 MODEL, JUDGE, HEAD = 8009, 8010, 11000
 # name: (seconds per model call, calls that the endpoint serves at a time, agent, levels). No slots: no limit.
 SCENARIOS = {
-    "no-delay": (0, 0, "string_match_simple_agent", [1, 2, 4, 16, 64]),
+    "no-delay": (0, 0, "string_match_simple_agent", [1, 2, 4, 8, 16, 64]),
     "100-ms": (0.1, 0, "string_match_simple_agent", [1, 4, 16, 64, 256]),
     "1-s": (1, 0, "string_match_simple_agent", [8, 32, 128]),
     "500-ms-8-slots": (0.5, 8, "string_match_simple_agent", [1, 4, 8, 16, 32]),
