@@ -167,7 +167,7 @@ def io_table(data: dict) -> str:
     for kind in ("write", "read"):
         lines += [f"| {kind}: {name} | {its['rows_per_s']:,} | {its['rows_per_s'] * data['row_bytes'] / 1e6:.0f} |" for name, its in data[kind].items()]
     memory = data["peak_mb"]
-    return "\n".join([*lines, "", f"Rows of {data['row_bytes'] / 1000:.0f} kB; alike, so gzip gains more than on real ones ({data['gzip_ratio']:.0f} times smaller). Reading all {data['file_mb']:.0f} MB "
+    return "\n".join([*lines, "", f"Rows of {data['row_bytes'] / 1000:.0f} kB, all alike, so gzip gains more than on real ones ({data['gzip_ratio']:.0f} times smaller). Reading all {data['file_mb']:.0f} MB "
                       f"line by line took {memory['line by line']:g} MB of memory, as a whole {memory['whole file']:.0f} MB. {source(data)}"])
 
 
