@@ -9,9 +9,10 @@ from urllib.parse import unquote, urldefrag, urlsplit
 
 import front_matter
 import pytest
-from pages import SILENT, blocks_of, path_from
+from pages import DOCS, SILENT, blocks_of, path_from
 from site_map import HTML, PAGES, SourcePage
 
+LINKS = DOCS / "external_links.txt"
 VOID_OF_CONTENT = {"genindex.html", "search.html"}
 RESOURCES = {("script", "src"), ("img", "src"), ("link", "href"), ("source", "src"), ("iframe", "src"), ("object", "data")}
 
@@ -70,6 +71,15 @@ def test_links_and_anchors_resolve(name: str) -> None:
 @every_file
 def test_nothing_comes_from_another_host(name: str) -> None:
     assert [r for r in BUILT[name].resources if urlsplit(r).scheme in ("http", "https") or r.startswith("//")] == []
+
+
+def test_external_links_are_those_of_the_list() -> None:
+    """One list holds every address outside of this site, so that each was looked up by somebody, and none is forgotten."""
+    listed = LINKS.read_text(encoding="utf-8").split()
+    assert listed == sorted(set(listed)), "in order, each once"
+    used = {link for parsed in BUILT.values() for link in parsed.links if urlsplit(link).scheme in ("http", "https") and urlsplit(link).hostname != "127.0.0.1"}
+    assert sorted(used - set(listed)) == [], f"look these up, then add them to {LINKS.name}"
+    assert sorted(set(listed) - used) == [], f"no page links there: take these out of {LINKS.name}"
 
 
 @every_file

@@ -136,3 +136,25 @@ def test_no_command_has_an_old_name(page: SourcePage) -> None:
     """`ng_*` commands still work, so a page that used one would run: it must name today's."""
     commands = [c for _, b in blocks_of(page.text, page.path) if b.kind == "console" for c, _ in b.commands()]
     assert [command for command in commands if re.match(r"ng_\w+", command)] == []
+
+
+# The plan's coverage matrix: which pages answer for a dimension. "all" are all guides.
+MATRIX = {
+    "Data generation": "optimize-rollout-collection scale-parallel-generation configuration-options performance-tuning",
+    "Verification": "configure-verification-strategies verification-patterns-catalog",
+    "Data quality": "filter-and-curate-data monitor-data-quality rollout-format-spec",
+    "Formats": "integrate-with-rl-frameworks manage-training-datasets rollout-format-spec",
+    "Configuration": "all configuration-options",
+    "Scale": "scale-parallel-generation optimize-rollout-collection performance-tuning",
+    "Integration": "integrate-with-rl-frameworks configure-multi-model-setups configuration-options",
+}
+
+
+def test_the_matrix_holds_what_is_planned() -> None:
+    """The index makes its matrix of the front matter, so each planned pair must stand there."""
+    pages = {page.path.stem: page for page in PAGES if page.type != "index"}
+    missing = []
+    for dimension, names in MATRIX.items():
+        wanted = {name for word in names.split() for name in ([page.path.stem for page in GUIDES] if word == "all" else [word])}
+        missing += [(name, dimension) for name in sorted(wanted & pages.keys()) if dimension not in pages[name].front_matter["dimensions"]]
+    assert missing == []

@@ -329,6 +329,15 @@ import json, pathlib
 from nemo_gym.verifier_fixture import _assert_equal
 _assert_equal({observed}, 0.5, "Case 'boxed fraction' reward mismatch")
 """
+# A row, and the first bytes of the next one.
+DROP_TAIL = """
+import pathlib
+from nemo_gym.rollout_collection import _drop_truncated_tail
+rollouts = pathlib.Path("rollouts.jsonl")
+rollouts.write_text('{{"a": 1}}\\n' + '{{"b": 2}}'[:{cut}])
+_drop_truncated_tail(rollouts)
+assert rollouts.read_text() == '{{"a": 1}}\\n'
+"""
 CODE = {
     "profiling-needs-graphviz": Case("import pathlib; from nemo_gym.profiling import Profiler; Profiler(name='x', base_profile_dir=pathlib.Path('.')).start()", environment={"PATH": "/nowhere"}),
     "unregistered-failure-kind": Case(
@@ -352,6 +361,7 @@ CODE = {
     "hit-global-errors": Case(RETRY.format(answers=False)),
     "server-disconnected": Case(RETRY.format(answers=True)),
     "ray-socket-path-too-long": Case(f"import ray; ray.init(_temp_dir='/tmp/{'long' * 30}', num_cpus=1)"),
+    "truncated-line-dropped": Case(DROP_TAIL.format(cut=4), fix=DROP_TAIL.format(cut=0)),
     "too-many-open-files": Case("import resource, socket; resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40)); [socket.socket() for _ in range(60)]"),
 }  # fmt: skip
 
@@ -642,6 +652,9 @@ def failing_runs(live: Live) -> None:
     check("none-produced-agent-run-error", live.run("none", [task("BREAK"), task("BREAK")], SIDECAR))
     printed = live.run("judged", [task("ok", JUDGED, expected_answer="BREAK")] * 3)
     check("none-produced-judge-failed", printed)
+    check("none-started-in-time", live.run("late", [task("ok"), task("ok")], "--concurrency", "1", "+dispatch_budget_s=0"))
+    live.run("late", [task("ok"), task("ok")], "--resume")
+    assert len(live.rows("late")) == 2
 
 
 def refused_rows(live: Live) -> None:
@@ -720,7 +733,7 @@ asyncio.run(_guard_reverify_mode(types.SimpleNamespace(judge_failed_only=False, 
 """
 ROLLOUTS = {
     failing_runs: ["one-failure-ends-the-run", "denominator-shifts", "eval-failed-incomplete", "max-attempts-reached",
-                   "none-produced-agent-run-error", "none-produced-judge-failed"],
+                   "none-produced-agent-run-error", "none-produced-judge-failed", "none-started-in-time"],
     refused_rows: ["extra-inputs", "verify-field-required", "agent-not-in-config", "task-source-not-in-config"],
     silent_runs: ["answers-cut-off", "empty-answers-context-overflow", "judge-verdict-not-understood", "thoughts-without-answer", "field-dropped-by-verify"],
     loops: ["agent-loops-for-ever"],

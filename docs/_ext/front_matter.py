@@ -124,6 +124,22 @@ class GuideCards(SphinxDirective):
         return result
 
 
+class DimensionMatrix(SphinxDirective):
+    """``{dimension-matrix}``: for each dimension of training, the pages whose front matter names it."""
+
+    def run(self) -> list[nodes.Node]:
+        lines = [f"| Dimension | {' | '.join(FOLDERS.values())} |", "| --- |" + " --- |" * len(FOLDERS)]
+        for dimension in DIMENSIONS:
+            cells = []
+            for folder in FOLDERS:
+                found = pages(self.env, folder)
+                for page in found:
+                    self.env.note_dependency(str(page.path))
+                cells.append(", ".join(f"[{page.title}](/{page.docname}.md)" for page in found if dimension in page.meta["dimensions"]))
+            lines.append(f"| {dimension} | {' | '.join(cells)} |")
+        return self.parse_text_to_nodes("\n".join(lines))
+
+
 def warn(app, docname, _source) -> None:
     page = find(app.env, docname)
     for key, expected in problems(page).items() if page else ():
@@ -161,6 +177,7 @@ def sidebar_changed(app, env) -> list[str]:
 
 def setup(app) -> dict:
     app.add_directive("guide-cards", GuideCards)
+    app.add_directive("dimension-matrix", DimensionMatrix)
     app.connect("source-read", warn)
     app.connect("doctree-resolved", add_chips)
     app.connect("html-page-context", add_context)

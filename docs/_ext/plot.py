@@ -1,7 +1,8 @@
-"""``{plot} SCRIPT.py:FUNCTION DATA.json``: a figure drawn from measured data whenever one of both changes.
+"""Figures that follow light and dark: their SVG goes into the page itself, where text is text and colors are variables.
 
-``FUNCTION(data)`` returns a matplotlib figure in matplotlib's default colors. The SVG goes into the page itself, where
-its text is text and its colors are the variables of the stylesheet, so that it follows light and dark.
+``{plot} SCRIPT.py:FUNCTION DATA.json`` is drawn from measured data whenever one of both changes. ``FUNCTION(data)`` returns
+a matplotlib figure in matplotlib's default colors, which become the variables of the stylesheet.
+``{diagram} FILE.svg`` is drawn by hand, with these variables.
 """
 
 from __future__ import annotations
@@ -59,30 +60,50 @@ def inline(svg: str, label: str) -> str:
     return re.sub(r"<svg[^>]*>", lambda _: f'<svg role="img" aria-label="{html.escape(label)}" {view}>', svg, count=1)
 
 
-class Plot(SphinxDirective):
-    required_arguments = 2
+class Picture(SphinxDirective):
+    """An SVG with a text alternative, and a caption from the directive's content."""
+
     has_content = True
     option_spec = {"alt": directives.unchanged_required}
 
     def run(self) -> list[nodes.Node]:
         if "alt" not in self.options:
-            raise self.error("{plot} needs :alt:, what the figure shows, in words")
-        script, _, function = self.arguments[0].rpartition(":")
-        paths = [Path(self.env.relfn2path(name)[1]) for name in (script, self.arguments[1])]
-        for path in paths:
-            self.env.note_dependency(str(path))
-        try:
-            svg = draw(paths[0], function, paths[1], salt=f"{self.env.docname} {self.arguments}")
-        except Exception as error:
-            raise self.error(f"{{plot}} {' '.join(self.arguments)}: {type(error).__name__}: {error}") from error
+            raise self.error(f"{{{self.name}}} needs :alt:, what the figure shows, in words")
         # The theme makes this class reachable by keyboard where it scrolls.
-        box = f'<div class="plot pst-scrollable-table-container">{inline(svg, self.options["alt"])}</div>'
+        box = f'<div class="plot pst-scrollable-table-container">{inline(self.svg(), self.options["alt"])}</div>'
         figure = nodes.figure("", nodes.raw("", box, format="html"))
         for number, node in enumerate(self.parse_content_to_nodes()):
             figure += nodes.caption("", "", *node.children) if number == 0 else nodes.legend("", node)
         return [figure]
 
 
+class Plot(Picture):
+    required_arguments = 2
+
+    def svg(self) -> str:
+        script, _, function = self.arguments[0].rpartition(":")
+        paths = [Path(self.env.relfn2path(name)[1]) for name in (script, self.arguments[1])]
+        for path in paths:
+            self.env.note_dependency(str(path))
+        try:
+            return draw(paths[0], function, paths[1], salt=f"{self.env.docname} {self.arguments}")
+        except Exception as error:
+            raise self.error(f"{{plot}} {' '.join(self.arguments)}: {type(error).__name__}: {error}") from error
+
+
+class Diagram(Picture):
+    required_arguments = 1
+
+    def svg(self) -> str:
+        path = Path(self.env.relfn2path(self.arguments[0])[1])
+        self.env.note_dependency(str(path))
+        try:
+            return path.read_text(encoding="utf-8")
+        except OSError as error:
+            raise self.error(f"{{diagram}} {self.arguments[0]}: {error.strerror}") from error
+
+
 def setup(app) -> dict:
+    app.add_directive("diagram", Diagram)
     app.add_directive("plot", Plot)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,60 @@
+#!/bin/bash
+# Run or continue one shard: start its servers, collect what is missing, stop them. Usage: run_shard.sh NUMBER
+#   SHARDS=shards RUN=results   folder of the shards, folder of the results
+#   CONFIG=collect.yaml         settings of the run, and SERVERS=servers.yaml of the servers
+#   HEAD_PORT                   port of a head server that runs already; without it, the shard starts servers of its own
+#   DEADLINE                    when to be done, as a Unix time; without it, no limit
+# Exit code: 0 complete, 1 rollouts are missing (run it again), 2 it could not start
+set -uo pipefail
+if ! [[ ${1:-} =~ ^[0-9]+$ ]]; then
+  echo "Usage: bash run_shard.sh NUMBER" >&2
+  exit 2
+fi
+name=$(printf 'shard-%03d' "$((10#$1))")
+tasks=${SHARDS:-shards}/$name.jsonl out=${RUN:-results}/$name
+[ -f "$tasks" ] || { echo "run_shard.sh: there is no $tasks. Run split_tasks.py first." >&2; exit 2; }
+mkdir -p "$out"
+
+# Two runs that write one file would mix their lines: wait for the other one. Its lock ends with it, also after kill -9.
+exec 9> "$out/lock"
+flock 9
+
+status() { python watch_shards.py "${SHARDS:-shards}" "${RUN:-results}" --shard "$name"; }
+before=$(status) && { echo "$before"; exit 0; }   # complete: nothing to start
+
+servers="" driver=""
+stop() {
+  kill $driver 2>/dev/null
+  [ -z "$servers" ] || { kill -INT "$servers" 2>/dev/null; wait "$servers"; }
+}
+trap stop EXIT
+trap 'exit 1' TERM INT
+
+if [ -z "${HEAD_PORT:-}" ]; then
+  # Several shards may share a node: a hundred ports each.
+  HEAD_PORT=$((20000 + 100 * (10#$1 % 100)))
+  set -m   # else a process in the background of a script ignores the interrupt that stops it
+  gym env start --config "${SERVERS:-servers.yaml}" ++head_server.port=$HEAD_PORT \
+    ++port_range_low=$((HEAD_PORT + 1)) ++port_range_high=$((HEAD_PORT + 99)) > "$out/servers.log" 2>&1 9>&- &
+  servers=$!
+  set +m
+  until grep -q 'servers ready!' "$out/servers.log"; do
+    kill -0 $servers 2>/dev/null || { echo "run_shard.sh: the servers of $name ended. The end of $out/servers.log:" >&2; tail -5 "$out/servers.log" >&2; exit 2; }
+    sleep 1
+  done
+fi
+
+# The last tenth of the time, at least a minute, belongs to rollouts in flight and to the end of the job.
+budget=()
+if [ -n "${DEADLINE:-}" ]; then
+  left=$((DEADLINE - $(date +%s)))
+  reserve=$((left / 10 > 60 ? left / 10 : 60))
+  budget=(++dispatch_budget_s=$((left > reserve ? left - reserve : 0)) ++dispatch_longest_first=true)
+fi
+
+gym eval run --no-serve --config "${CONFIG:-collect.yaml}" -i "$tasks" -o "$out/rollouts.jsonl" \
+  ++head_server.port="$HEAD_PORT" ${budget[@]+"${budget[@]}"} >> "$out/run.log" 2>&1 &
+driver=$!
+echo $driver > "$out/pid"
+wait $driver
+status || exit 1

@@ -1,0 +1,178 @@
+"""Tell how far the shards of a run are, which of them lag behind, and what is missing.
+
+    python watch_shards.py shards results [--every 10] [--stall 600] [--missing] [--shard shard-003]
+
+It reads what run_shard.sh leaves in results/SHARD: rollouts by counting lines, so that it stays quick where they are large.
+A shard is ``stalled`` if its files have not changed for --stall seconds. With --every it looks again and again until
+nothing is left to run, and measures rates: a shard that needs more than twice as long as the median shard is ``slow``.
+A rollout is given up when it failed for good or NEMO_GYM_MAX_ROLLOUT_ATTEMPTS times (3): --resume does not try it again.
+Exit code: 0 nothing is left to run, 1 something is, or a watched shard stalls, 2 bad input.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+KEY = ("_ng_task_index", "_ng_rollout_index")
+BLOCK = 1 << 20  # bytes
+HEADER = f"{'shard':<12}{'state':<13}{'done':>9}{'of':>9}{'failures':>10}{'given up':>10}{'idle s':>8}{'/min':>8}{'min left':>10}"
+
+
+class BadInput(Exception):
+    """What is wrong with the input, in one line that says what to do."""
+
+
+def count_lines(path: Path) -> int:
+    """Complete lines; a missing file has none."""
+    try:
+        with path.open("rb") as file:
+            return sum(block.count(b"\n") for block in iter(lambda: file.read(BLOCK), b""))
+    except FileNotFoundError:
+        return 0
+
+
+def rows_of(path: Path) -> Iterator[dict]:
+    """The complete rows of a file that may be growing."""
+    try:
+        with path.open("rb") as lines:
+            for number, line in enumerate(lines, 1):
+                if line.endswith(b"\n") and line.strip():
+                    yield json.loads(line)
+    except FileNotFoundError:
+        return
+    except ValueError:
+        raise BadInput(f"{path}, line {number} is not JSON. Did two runs write this shard?") from None
+
+
+def keys_of(path: Path) -> Iterator[tuple[int, int]]:
+    for row in rows_of(path):
+        if any(part not in row for part in KEY):
+            raise BadInput(f"{path} holds a row without {' or '.join(KEY)}. Is it what gym eval run wrote?")
+        yield row[KEY[0]], row[KEY[1]]
+
+
+@dataclass
+class Shard:
+    """What the files of one shard say at one moment."""
+
+    name: str
+    planned: int  # rollouts, 0 before the shard starts
+    done: int
+    failures: int  # failed attempts, also of rollouts that are done by now
+    given_up: int
+    idle: float  # seconds since a file changed
+    seen: float  # when, in seconds
+
+    @property
+    def left(self) -> int:
+        return self.planned - self.done - self.given_up
+
+    @property
+    def complete(self) -> bool:
+        return self.planned > 0 and self.left <= 0
+
+
+def look(name: str, folder: Path) -> Shard:
+    rollouts = folder / "rollouts.jsonl"
+    failures = folder / "rollouts_failures.jsonl"
+    inputs = folder / "rollouts_materialized_inputs.jsonl"
+    attempts, final = Counter(), set()
+    limit = int(os.environ.get("NEMO_GYM_MAX_ROLLOUT_ATTEMPTS") or 3)
+    for row, key in zip(rows_of(failures), keys_of(failures)):
+        attempts[key] += 1
+        if row.get("_ng_failure_terminal"):
+            final.add(key)
+    given_up = final | {key for key, count in attempts.items() if count >= limit}
+    now = time.time()
+    changed = max((path.stat().st_mtime for path in (rollouts, failures, inputs) if path.exists()), default=now)
+    return Shard(name, count_lines(inputs), count_lines(rollouts), attempts.total(), len(given_up), now - changed, now)
+
+
+def missing(folder: Path) -> list[tuple[int, int]]:
+    """Task and repeat of each rollout that has no row."""
+    done = set(keys_of(folder / "rollouts.jsonl"))
+    return sorted(set(keys_of(folder / "rollouts_materialized_inputs.jsonl")) - done)
+
+
+def table(shards: list[Shard], before: dict[str, Shard], stall: float) -> tuple[list[str], bool]:
+    """The printed lines, and whether a shard that was started stalls."""
+    rates: dict[str, float] = {}  # rollouts per minute since the first look
+    for shard in shards:
+        first = before.get(shard.name)
+        if first and shard.seen > first.seen:
+            rates[shard.name] = (shard.done - first.done) * 60 / (shard.seen - first.seen)
+    minutes = {s.name: s.left / rates[s.name] for s in shards if not s.complete and rates.get(s.name)}
+    usual = statistics.median(minutes.values()) if minutes else 0
+    lines, stalls = [HEADER], False
+    for shard in shards:
+        if shard.complete:
+            state = "complete"
+        elif not shard.planned:
+            state = "not started"
+        elif shard.idle > stall:
+            state, stalls = "stalled", True
+        else:
+            state = "slow" if minutes.get(shard.name, 0) > 2 * usual else "unfinished"
+        rate = "" if shard.complete or shard.name not in rates else f"{rates[shard.name]:.0f}"
+        left = f"{minutes[shard.name]:.1f}" if shard.name in minutes else ""
+        idle = "" if state in ("complete", "not started") else f"{shard.idle:.0f}"
+        lines.append(
+            f"{shard.name:<12}{state:<13}{shard.done:>9}{shard.planned or '?':>9}{shard.failures:>10}{shard.given_up:>10}{idle:>8}{rate:>8}{left:>10}".rstrip()
+        )
+    if len(shards) == 1:
+        state = "complete" if shards[0].complete else "not complete"
+        return [f"{shards[0].name} {state}: {shards[0].done} of {shards[0].planned or '?'} rollouts, {shards[0].given_up} given up"], stalls
+    ready = sum(shard.complete for shard in shards)
+    done, planned, lost = (sum(getattr(shard, what) for shard in shards) for what in ("done", "planned", "given_up"))
+    more = "" if all(shard.planned for shard in shards) else ", more in shards that have not started"
+    lines.append(f"{ready} of {len(shards)} shards complete: {done} of {planned} rollouts{more}, {lost} given up")
+    return lines, stalls
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], epilog=__doc__.splitlines()[-1])
+    parser.add_argument("shards", type=Path, help="folder that split_tasks.py wrote")
+    parser.add_argument("results", type=Path, help="folder with one folder per shard")
+    parser.add_argument("--shard", metavar="NAME", help="only this one")
+    parser.add_argument("--every", type=float, metavar="S", help="look again every S seconds until all shards are complete")
+    parser.add_argument("--stall", type=float, default=600, metavar="S", help="seconds without a change (default: %(default)g); more than your longest rollout takes")
+    parser.add_argument("--missing", action="store_true", help="list the rollouts that have no row")
+    args = parser.parse_args()
+    if args.every is not None and args.every <= 0:
+        parser.error("--every must be above 0")
+    names = sorted(path.stem for path in args.shards.glob(f"{args.shard or 'shard-*'}.jsonl"))
+    if not names:
+        parser.error(f"no {args.shard or 'shards'} in {args.shards}. Run split_tasks.py first, or check the path")
+    before: dict[str, Shard] = {}
+    try:
+        while True:
+            shards = [look(name, args.results / name) for name in names]
+            lines, stalls = table(shards, before, args.stall)
+            print("\n".join(lines), flush=True)
+            if args.missing:
+                for name in names:
+                    for task, repeat in missing(args.results / name):
+                        print(f"missing: {name} task {task} repeat {repeat}")
+            if all(shard.complete for shard in shards):
+                return 0
+            if args.every is None or stalls:
+                return 1
+            for shard in shards:
+                before.setdefault(shard.name, shard)
+            time.sleep(args.every)
+    except BadInput as error:
+        print(f"watch_shards.py: {error}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

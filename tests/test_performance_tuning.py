@@ -1,0 +1,227 @@
+"""The model, scripts, measured data and shapes of reference/performance-tuning."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from gym_environment import gym_environment
+from pages import DOCS
+
+FOLDER = DOCS / "training" / "reference" / "performance-tuning"
+PAGE = FOLDER.with_suffix(".md")
+DATA = {name: json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8")) for name in ("servers", "driver", "io", "vllm_flags")}
+
+
+def run(python: Path | str, script: str, *arguments: object, cwd: Path, **more) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([python, FOLDER / script, *map(str, arguments)], cwd=cwd, capture_output=True, text=True, **more)
+
+
+def module(name: str) -> dict:
+    sys.path.insert(0, str(FOLDER))
+    try:
+        return runpy.run_path(str(FOLDER / name))
+    finally:
+        sys.path.remove(str(FOLDER))
+
+
+# --- vLLM -------------------------------------------------------------------------------------------------------------
+
+
+def test_every_vllm_flag_exists_in_that_release() -> None:
+    """In the tables and commands of the page and in its configurations: the flags of `vllm serve`, not those of Gym."""
+    text = PAGE.read_text(encoding="utf-8")
+    commands = re.findall(r"vllm serve.*?(?=^```)", text, re.S | re.M) + re.findall(r"extra_args: (.*)", (FOLDER / "cluster.yaml").read_text())
+    section = text[text.index("## Model server optimization"):text.index("## Resource server optimization")]
+    named = re.findall(r"`(--[a-z0-9-]+)", section + (FOLDER / "parts" / "vllm.md").read_text()) + [f for c in commands for f in re.findall(r"--[a-z0-9-]+", c)]
+    assert len(set(named)) >= 12
+    assert sorted(set(named) - DATA["vllm_flags"]["flags"].keys()) == []
+
+
+def test_the_vllm_release_is_the_one_that_gym_asks_for() -> None:
+    metadata = next(gym_environment().servers_installed().glob("nemo_gym-*.dist-info")) / "METADATA" if gym_environment_exists() else None
+    if metadata:
+        asked = re.search(r"^Requires-Dist: vllm==([\d.]+); extra", metadata.read_text(encoding="utf-8"), re.M)[1]
+        assert DATA["vllm_flags"]["release"] == f"vllm {asked}"
+    assert DATA["vllm_flags"]["release"].replace("vllm", "vLLM") in PAGE.read_text(encoding="utf-8")
+
+
+def gym_environment_exists() -> bool:
+    try:
+        return gym_environment().python.exists()
+    except RuntimeError:
+        return False
+
+
+def test_flags_are_read_from_source(tmp_path: Path) -> None:
+    (tmp_path / "vllm" / "engine").mkdir(parents=True)
+    (tmp_path / "vllm" / "config").mkdir()
+    (tmp_path / "vllm" / "config" / "cache.py").write_text("class CacheConfig:\n    DEEP = 1\n    share: float = Field(default=0.5, gt=0)\n    kind: str = 'auto'\n")
+    (tmp_path / "vllm" / "engine" / "arg_utils.py").write_text(
+        "cache_kwargs = get_kwargs(CacheConfig)\n"
+        "group.add_argument('--share', **cache_kwargs['share'])\ngroup.add_argument('--kind', '-k', **cache_kwargs['kind'])\n"
+        "group.add_argument('--off', **{**cache_kwargs['kind'], 'default': None})\n"
+    )
+    told = run(sys.executable, "read_vllm_flags.py", tmp_path / "vllm", "--release", "1.0", "-o", tmp_path / "flags.json", cwd=tmp_path)
+    assert told.stdout == "3 flags of vllm 1.0\n", told.stderr
+    assert json.loads((tmp_path / "flags.json").read_text())["flags"] == {"--kind": "auto", "--off": None, "--share": 0.5}
+    refused = run(sys.executable, "read_vllm_flags.py", tmp_path, "--release", "1.0", "-o", tmp_path / "x.json", cwd=tmp_path)
+    assert refused.returncode == 2 and refused.stderr.count("\n") == 1 and not (tmp_path / "x.json").exists()
+
+
+# --- the model --------------------------------------------------------------------------------------------------------
+
+
+def test_bounds_and_knee() -> None:
+    Workload = module("capacity.py")["Workload"]
+    work = Workload(concurrency=4, calls=2, call_seconds=1, tool_seconds=0.5, judge_calls=1, judge_seconds=2, judge_limit=2, slots=8,
+                    gym_seconds=0.1, gym_cpu=0.001, busiest_cpu=0.001, cores=4)
+    assert work.alone() == pytest.approx(2 * 1.5 + 2 + 0.1)
+    assert work.capacities()["endpoint: slots"] == 4 and work.capacities()["judge: its limit of calls"] == 1
+    assert work.rate() == pytest.approx(4 / 5.1) and work.knee() == 6
+    work.concurrency = 100
+    assert work.rate() == 1
+    tokens = Workload(concurrency=1000, tokens=100, endpoint_tokens=1000, gym_cpu=0.0001, busiest_cpu=0.0001)
+    assert tokens.rate() == 10 and Workload().rate() > 0
+
+
+@pytest.mark.parametrize(("arguments", "message"), [
+    (["--slots", "-1"], "no value may be negative"), (["--concurrency", "0"], "must be above 0"),
+    (["--tokens-per-second", "40"], "needs --tokens"), (["--calls", "many"], "invalid float"),
+])
+def test_the_worksheet_refuses_bad_values(tmp_path: Path, arguments: list[str], message: str) -> None:
+    refused = run(sys.executable, "capacity.py", *arguments, cwd=tmp_path)
+    assert refused.returncode == 2 and message in refused.stderr and "Traceback" not in refused.stderr
+
+
+def test_the_model_is_an_upper_bound_that_is_nearly_reached() -> None:
+    """What the page says of its predictions, in the committed data."""
+    errors = module("figures.py")["errors"](DATA["servers"])
+    assert len(errors) >= 15 and max(errors) < 1.1 and sorted(errors)[len(errors) // 2] > 0.7
+
+
+# --- measured data ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["servers", "driver", "io"])
+def test_measurements_say_where_they_are_from(name: str) -> None:
+    data = DATA[name]
+    assert data["release"] == "nemo-gym 0.7.0" and data["load_before"] >= 0
+    assert all(data[key] for key in ("date", "hardware", "cores", "memory_gb", "python"))
+
+
+def test_tables_are_made_from_the_data(tmp_path: Path) -> None:
+    assert run(sys.executable, "figures.py", "--out-dir", tmp_path, cwd=tmp_path).returncode == 0
+    assert {p.name: p.read_text() for p in tmp_path.glob("*.md")} == {p.name: p.read_text() for p in (FOLDER / "parts").iterdir()}
+    assert all(f"parts/{path.name}" in PAGE.read_text() for path in (FOLDER / "parts").iterdir())
+
+
+def grows_until_the_knee(scenario: dict) -> None:
+    """The rate rises with the concurrency up to the slots, and hardly after them; seconds per rollout stay, then grow."""
+    levels = {level["concurrency"]: level for level in scenario["levels"]}
+    slots = scenario["slots"]
+    below = [levels[level]["rollouts_per_min"] for level in sorted(levels) if level <= slots]
+    assert below == sorted(below) and below[-1] > 3 * below[0]
+    assert levels[2 * slots]["rollouts_per_min"] < 1.5 * levels[slots]["rollouts_per_min"]
+    assert levels[2 * slots]["p50_s"] > 1.4 * levels[1]["p50_s"]
+
+
+def test_the_shapes_of_the_committed_data() -> None:
+    grows_until_the_knee(DATA["servers"]["scenarios"]["500-ms-8-slots"])
+    default, bounded = (DATA["driver"]["modes"][mode] for mode in ("default", "bounded"))
+    assert default[-1]["rollouts"] == bounded[-1]["rollouts"]
+    assert default[-1]["peak_mb"] > 1.25 * bounded[-1]["peak_mb"]
+    write, read = DATA["io"]["write"], DATA["io"]["read"]
+    assert write["orjson, buffered"]["rows_per_s"] > 5 * write["orjson, fsync per row"]["rows_per_s"]
+    assert read["orjson, line by line"]["rows_per_s"] > read["json, line by line"]["rows_per_s"]
+    assert DATA["io"]["peak_mb"]["whole file"] > 20 * DATA["io"]["peak_mb"]["line by line"]
+
+
+# --- the scripts ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def gym_on_path(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """A `gym` that uses the ready environments."""
+    folder, gym = tmp_path_factory.mktemp("programs"), gym_environment()
+    gym.put_on_path(folder)
+    return os.environ | {"PATH": f"{folder}:{gym.folder / 'bin'}:{os.environ['PATH']}"}
+
+
+@pytest.mark.live
+@pytest.mark.gym
+def test_the_rate_grows_until_the_knee(gym_python: Path, gym_on_path: dict[str, str], tmp_path: Path) -> None:
+    done = run(gym_python, "measure_servers.py", "-o", "servers.json", "--only", "500-ms-8-slots", "--seconds", 1, "--rounds", 1, "--most", 16,
+               cwd=tmp_path, env=gym_on_path, timeout=300)
+    assert done.returncode == 0, done.stderr
+    grows_until_the_knee(json.loads((tmp_path / "servers.json").read_text())["scenarios"]["500-ms-8-slots"])
+
+
+@pytest.mark.live
+@pytest.mark.gym
+def test_memory_stays_flat_in_the_bounded_mode(gym_python: Path, gym_on_path: dict[str, str], tmp_path: Path) -> None:
+    done = run(gym_python, "measure_driver.py", "-o", "driver.json", "--rollouts", 100, 1500, "--modes", "default", "bounded", "--bytes", 100_000,
+               cwd=tmp_path, env=gym_on_path, timeout=300)
+    assert done.returncode == 0, done.stderr
+    data = json.loads((tmp_path / "driver.json").read_text())
+    growth = {mode: its[1]["peak_mb"] - its[0]["peak_mb"] for mode, its in data["modes"].items()}
+    assert growth["default"] > 100 and growth["bounded"] < 0.5 * growth["default"], growth
+    assert [one["rollouts"] for one in data["resume"]] == [100, 1500]
+
+
+@pytest.mark.gym
+def test_writing_waits_for_the_disk_only_when_told(gym_python: Path, tmp_path: Path) -> None:
+    done = run(gym_python, "measure_io.py", "-o", "io.json", "--rows", 400, "--rounds", 2, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    data = json.loads((tmp_path / "io.json").read_text())
+    assert data["write"]["orjson, buffered"]["rows_per_s"] > data["write"]["orjson, fsync per row"]["rows_per_s"]
+    assert data["peak_mb"]["whole file"] > 5 * data["peak_mb"]["line by line"]
+
+
+def measured(path: Path, **levels: list[float]) -> Path:
+    path.write_text(json.dumps({"levels": [{"concurrency": int(name[1:]), "rates": rates} for name, rates in levels.items()]}))
+    return path
+
+
+@pytest.mark.gym
+def test_only_a_proven_gain_counts(gym_python: Path, tmp_path: Path) -> None:
+    before = measured(tmp_path / "a.json", _4=[100, 102, 98], _8=[100, 150, 60])
+    for rates, code, said in (([130, 132, 128], 0, "Faster at"), ([70, 72, 68], 1, "Slower at"), ([103, 99, 101], 1, "No proof"), ([103, 103.1, 102.9], 1, "No proof")):
+        told = run(gym_python, "compare_speed.py", before, measured(tmp_path / "b.json", _4=rates), cwd=tmp_path)
+        assert (told.returncode, said in told.stdout) == (code, True), told.stdout + told.stderr
+    noisy = run(gym_python, "compare_speed.py", before, measured(tmp_path / "b.json", _8=[200, 90, 120]), cwd=tmp_path)
+    assert noisy.returncode == 1 and "No proof" in noisy.stdout
+    for content, message in ((None, "cannot read"), ("{", "is no measurement"), ('{"levels": []}', "no level in common"),
+                             ('{"levels": [{"concurrency": 4, "rates": [1]}]}', "two rounds or more")):
+        (tmp_path / "b.json").unlink(missing_ok=True)
+        if content is not None:
+            (tmp_path / "b.json").write_text(content)
+        refused = run(gym_python, "compare_speed.py", before, "b.json", cwd=tmp_path)
+        assert refused.returncode == 2 and message in refused.stderr and refused.stderr.count("\n") == 1, refused.stderr
+
+
+@pytest.mark.gym
+@pytest.mark.parametrize(("script", "arguments", "message"), [
+    ("fixed_endpoint.py", ["--slots", "-1"], "0 or more"),
+    ("measure_servers.py", ["-o", "nowhere/x.json"], "must exist"),
+    ("measure_driver.py", ["-o", "x.json", "--rollouts", "1"], "2 or more"),
+    ("measure_io.py", ["-o", "x.json", "--rows", "0"], "1 or more"),
+    ("server_load.py", ["--head-server", "127.0.0.1:9"], "no Gym servers answer"),
+])
+def test_bad_options_give_one_clear_line(gym_python: Path, tmp_path: Path, script: str, arguments: list[str], message: str) -> None:
+    refused = run(gym_python, script, *arguments, cwd=tmp_path)
+    assert refused.returncode == 2 and message in refused.stderr and "Traceback" not in refused.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.gym
+def test_every_script_explains_itself(gym_python: Path, tmp_path: Path) -> None:
+    for path in FOLDER.glob("*.py"):
+        if path.name != "machine.py":
+            assert "usage:" in run(gym_python, path.name, "--help", cwd=tmp_path).stdout, path.name

@@ -1,0 +1,396 @@
+"""The scripts and recipes of `scale-parallel-generation`: what they do, what they refuse, what a cluster would read."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import runpy
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from pages import DOCS
+
+FOLDER = DOCS / "training" / "how-to" / "scale-parallel-generation"
+SCRIPTS = ["split_tasks.py", "watch_shards.py", "same_rollouts.py", "fixed_endpoint.py"]
+TASK = {"responses_create_params": {"input": "Capital of France?"}, "expected_answer": "Paris"}
+
+
+def run(script: str, *arguments: object, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    program = [sys.executable] if script.endswith(".py") else ["bash"]
+    # The scripts call `python`.
+    path = f"{cwd / 'bin'}:{Path(sys.executable).parent}:{os.environ['PATH']}"
+    environment = {key: value for key, value in os.environ.items() if key not in ("SHARDS", "RUN", "HEAD_PORT", "DEADLINE")}
+    return subprocess.run(
+        [*program, FOLDER / script, *map(str, arguments)], cwd=cwd, capture_output=True, text=True, timeout=60,
+        env=environment | {"PATH": path} | variables,
+    )
+
+
+def write(path: Path, *rows: object) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join((row if isinstance(row, str) else json.dumps(row)) + "\n" for row in rows))
+    return path
+
+
+def read(path: Path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def task(number: int) -> dict:
+    return {"responses_create_params": {"input": f"Task {number}?"}, "expected_answer": str(number)}
+
+
+def rollout(number: int, repeat: int = 0, **more: object) -> dict:
+    return {"_ng_task_index": number, "_ng_rollout_index": repeat, "reward": 1.0, "response": {"id": str(time.time_ns())}} | more
+
+
+# split_tasks.py
+
+
+def test_split_numbers_all_tasks_once_and_goes_round_the_shards(tmp_path: Path) -> None:
+    write(tmp_path / "a.jsonl", *map(task, range(5)))
+    write(tmp_path / "b.jsonl", *map(task, range(5, 8)))
+    done = run("split_tasks.py", "one=a.jsonl", "two=b.jsonl", "-o", "shards", "--shards", 3, "--first", 100, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "shards: 8 tasks in 3 shards\n")
+    shards = [read(path) for path in sorted((tmp_path / "shards").iterdir())]
+    assert [[row["_ng_task_index"] for row in shard] for shard in shards] == [[100, 103, 106], [101, 104, 107], [102, 105]]
+    rows = {row["_ng_task_index"]: row for shard in shards for row in shard}
+    assert [rows[100 + n] | {} for n in range(8)] == [
+        task(n) | {"_ng_task_index": 100 + n, "agent_ref": {"name": "one" if n < 5 else "two"}} for n in range(8)
+    ]
+
+
+def test_split_keeps_the_undecided_tasks_and_their_numbers(tmp_path: Path) -> None:
+    write(tmp_path / "tasks.jsonl", *(task(n) | {"_ng_task_index": n + 7} for n in range(4)))
+    rewards = {7: (0, 0), 8: (1, 0), 9: (1, 1), 10: (0, 1)}
+    scored = [rollout(n, k, reward=float(r)) for n, pair in rewards.items() for k, r in enumerate(pair)]
+    write(tmp_path / "rollouts.jsonl", *scored, rollout(10, 2, reward=0.0, mask_sample=True))
+    done = run("split_tasks.py", "tasks.jsonl", "-o", "next", "--shards", 1, "--scored", "rollouts.jsonl", "--keep", 0.5, 0.9, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert [row["_ng_task_index"] for row in read(tmp_path / "next" / "shard-000.jsonl")] == [8, 10]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "Cannot read tasks.jsonl: No such file or directory. Check the path."),
+        ("", "0 tasks are too few for 2 shards. Check --keep, or lower --shards."),
+        (json.dumps(TASK) + "\n{broken\n", "tasks.jsonl, line 2 is not JSON."),
+        ("[1]\n", "tasks.jsonl, line 1 is no JSON object."),
+        ('{"messages": []}\n', "tasks.jsonl, line 1 is no task: it has no responses_create_params."),
+        (b"\xff\xfe", "tasks.jsonl is not UTF-8 text."),
+        (json.dumps(TASK | {"_ng_task_index": 0}) + "\n" + json.dumps(TASK) + "\n", "tasks.jsonl, line 2: some rows have _ng_task_index, others have not."),
+        ((json.dumps(TASK | {"_ng_task_index": 3}) + "\n") * 2, "Two tasks have the number 3 in _ng_task_index."),
+    ],
+)
+def test_split_refuses_bad_tasks_and_writes_nothing(tmp_path: Path, content: str | bytes | None, message: str) -> None:
+    if content is not None:
+        (tmp_path / "tasks.jsonl").write_bytes(content if isinstance(content, bytes) else content.encode())
+    refused = run("split_tasks.py", "tasks.jsonl", "-o", "shards", "--shards", 2, cwd=tmp_path)
+    assert refused.returncode == 2 and refused.stderr.startswith(f"split_tasks.py: {message}"), refused.stderr
+    assert "Traceback" not in refused.stderr and {path.name for path in tmp_path.iterdir()} <= {"tasks.jsonl"}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--shards", "0"], "--shards must be from 1 to 1000"),
+        (["--shards", "2", "--scored", "r.jsonl"], "--scored and --keep belong together"),
+        (["--shards", "1", "-o", "taken"], "taken exists already: a run may be using its shards. Choose a new folder"),
+    ],
+)
+def test_split_refuses_wrong_options(tmp_path: Path, options: list[str], message: str) -> None:
+    (tmp_path / "taken").mkdir()
+    refused = run("split_tasks.py", "tasks.jsonl", "-o", "shards", *options, cwd=tmp_path)
+    assert refused.returncode == 2 and refused.stderr.endswith(f"error: {message}\n")
+
+
+# watch_shards.py
+
+
+def results(folder: Path, name: str, planned: int, done: int, failures: list[dict] = (), idle: float = 0) -> None:
+    write(folder / "shards" / f"{name}.jsonl", TASK)
+    if planned:
+        write(folder / "results" / name / "rollouts_materialized_inputs.jsonl", *map(rollout, range(planned)))
+        write(folder / "results" / name / "rollouts.jsonl", *map(rollout, range(done)))
+        write(folder / "results" / name / "rollouts_failures.jsonl", *failures)
+        for path in (folder / "results" / name).iterdir():
+            os.utime(path, (time.time() - idle,) * 2)
+
+
+def test_watch_tells_the_states_apart(tmp_path: Path) -> None:
+    failed = [rollout(3, _ng_failure_class="agent_run_error")]
+    results(tmp_path, "shard-000", 4, 3, failed * 3)  # given up: nothing is left to run
+    results(tmp_path, "shard-001", 4, 2, failed * 2)
+    results(tmp_path, "shard-002", 4, 2, idle=900)
+    results(tmp_path, "shard-003", 0, 0)
+    results(tmp_path, "shard-004", 2, 1, [rollout(1, _ng_failure_terminal=True)])
+    seen = run("watch_shards.py", "shards", "results", cwd=tmp_path)
+    assert seen.returncode == 1
+    rows = [line.split() for line in seen.stdout.splitlines()]
+    assert [row[1] for row in rows[1:4]] == ["complete", "unfinished", "stalled"]
+    assert rows[1][2:] == ["3", "4", "3", "1"] and rows[2][2:6] == ["2", "4", "2", "0"]
+    assert rows[4] == ["shard-003", "not", "started", "0", "?", "0", "0"]
+    assert rows[5] == ["shard-004", "complete", "1", "2", "1", "1"]
+    assert seen.stdout.endswith("2 of 5 shards complete: 8 of 14 rollouts, more in shards that have not started, 2 given up\n")
+    more = run("watch_shards.py", "shards", "results", "--shard", "shard-000", cwd=tmp_path, NEMO_GYM_MAX_ROLLOUT_ATTEMPTS="4")
+    assert (more.returncode, more.stdout) == (1, "shard-000 not complete: 3 of 4 rollouts, 0 given up\n")
+
+
+def test_watch_names_what_is_missing_and_ignores_half_a_line(tmp_path: Path) -> None:
+    results(tmp_path, "shard-000", 3, 1)
+    with (tmp_path / "results" / "shard-000" / "rollouts.jsonl").open("a") as file:
+        file.write('{"_ng_task_index": 1, "_ng')
+    seen = run("watch_shards.py", "shards", "results", "--missing", cwd=tmp_path)
+    assert seen.returncode == 1
+    assert seen.stdout.splitlines()[1:] == ["missing: shard-000 task 1 repeat 0", "missing: shard-000 task 2 repeat 0"]
+
+
+def test_watch_follows_until_a_shard_stalls(tmp_path: Path) -> None:
+    results(tmp_path, "shard-000", 3, 3)
+    results(tmp_path, "shard-001", 3, 1)
+    seen = run("watch_shards.py", "shards", "results", "--every", 0.3, "--stall", 0.5, cwd=tmp_path)
+    assert seen.returncode == 1 and seen.stdout.count("shard-001") >= 2 and "stalled" in seen.stdout
+
+
+def test_watch_finds_the_slow_shard() -> None:
+    script = runpy.run_path(str(FOLDER / "watch_shards.py"))
+    shard = script["Shard"]
+    before = {name: shard(name, 100, 10, 0, 0, 0, 0) for name in "abc"}
+    now = [shard("a", 100, 70, 0, 0, 0, 60), shard("b", 100, 64, 0, 0, 0, 60), shard("c", 100, 25, 0, 0, 0, 60)]
+    lines, stalls = script["table"](now, before, 600)
+    assert [line.split()[1] for line in lines[1:4]] == ["unfinished", "unfinished", "slow"] and not stalls
+    assert lines[3].split()[-2:] == ["15", "5.0"]
+
+
+@pytest.mark.parametrize("content", ["{broken\n", '{"reward": 1}\n'])
+def test_watch_refuses_a_broken_sidecar(tmp_path: Path, content: str) -> None:
+    results(tmp_path, "shard-000", 3, 1)
+    (tmp_path / "results" / "shard-000" / "rollouts_failures.jsonl").write_text(content)
+    refused = run("watch_shards.py", "shards", "results", cwd=tmp_path)
+    assert refused.returncode == 2 and refused.stderr.startswith("watch_shards.py: results/shard-000/rollouts_failures.jsonl")
+
+
+def test_watch_says_that_there_are_no_shards(tmp_path: Path) -> None:
+    refused = run("watch_shards.py", "shards", "results", cwd=tmp_path)
+    assert refused.returncode == 2 and "no shards in shards. Run split_tasks.py first" in refused.stderr
+
+
+# same_rollouts.py
+
+
+def test_order_and_identifiers_do_not_matter(tmp_path: Path) -> None:
+    rows = [rollout(n, k) for n in range(3) for k in range(2)]
+    write(tmp_path / "a.jsonl", *rows)
+    write(tmp_path / "b.jsonl", *(row | {"response": {"id": "other"}, "_ng_attempt_index": 1} for row in reversed(rows)))
+    same = run("same_rollouts.py", "a.jsonl", "b.jsonl", cwd=tmp_path)
+    assert (same.returncode, same.stdout) == (0, "6 rollouts are the same, 0 are not\n")
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        (lambda rows: rows[:-1], "None task 2 repeat 0: only in a.jsonl"),
+        (lambda rows: [*rows, rollout(9)], "None task 9 repeat 0: only in b.jsonl"),
+        (lambda rows: [*rows, rows[1]], "None task 1 repeat 0: twice in b.jsonl"),
+        (lambda rows: [rows[0] | {"reward": 0.0}, *rows[1:]], "None task 0 repeat 0: differs"),
+    ],
+)
+def test_each_difference_is_found(tmp_path: Path, change, line: str) -> None:
+    rows = [rollout(n) for n in range(3)]
+    write(tmp_path / "a.jsonl", *rows)
+    write(tmp_path / "b.jsonl", *change(rows))
+    different = run("same_rollouts.py", "a.jsonl", "b.jsonl", cwd=tmp_path)
+    assert different.returncode == 1 and line in different.stdout.splitlines()
+
+
+def test_replies_can_be_left_out(tmp_path: Path) -> None:
+    asked = {"responses_create_params": {"input": "x"}}
+    write(tmp_path / "a.jsonl", rollout(0, reward=1.0, **asked))
+    write(tmp_path / "b.jsonl", rollout(0, reward=0.0, **asked))
+    write(tmp_path / "c.jsonl", rollout(0, responses_create_params={"input": "y"}))
+    assert run("same_rollouts.py", "a.jsonl", "b.jsonl", cwd=tmp_path).returncode == 1
+    assert run("same_rollouts.py", "a.jsonl", "b.jsonl", "--ignore-replies", cwd=tmp_path).returncode == 0
+    assert run("same_rollouts.py", "a.jsonl", "c.jsonl", "--ignore-replies", cwd=tmp_path).returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "Cannot read b.jsonl: No such file or directory."),
+        ("", "b.jsonl holds no rollouts."),
+        ("{", "b.jsonl, line 1 is not JSON."),
+        ("{}", "b.jsonl, line 1 is no rollout."),
+    ],
+)
+def test_same_rollouts_refuses_bad_input(tmp_path: Path, content: str | None, message: str) -> None:
+    write(tmp_path / "a.jsonl", rollout(0))
+    if content is not None:
+        (tmp_path / "b.jsonl").write_text(content)
+    refused = run("same_rollouts.py", "a.jsonl", "b.jsonl", cwd=tmp_path)
+    assert refused.returncode == 2 and refused.stderr.startswith(f"same_rollouts.py: {message}"), refused.stderr
+
+
+# The shell scripts, with a `gym` that writes its rollouts at once
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Path:
+    """A folder with the scripts, one shard of three tasks, and stand-ins for `gym` and `scontrol` that record their calls."""
+    for path in FOLDER.iterdir():
+        if path.is_file():
+            (tmp_path / path.name).write_bytes(path.read_bytes())
+    write(tmp_path / "shards" / "shard-000.jsonl", *map(rollout, range(3)))
+    stand_ins = {
+        "gym": """echo "gym $*" >> calls
+case "$1 $2" in
+"env start") echo "All 7 / 7 servers ready! Polling every 60s"; trap 'echo stopped >> calls; exit' INT; while :; do sleep 0.1; done ;;
+"eval run")
+  while [ $# -gt 0 ]; do case $1 in -i) in=$2 ;; -o) out=$2 ;; esac; shift; done
+  cp "$in" "${out%.jsonl}_materialized_inputs.jsonl"; head -n "${ROWS:-3}" "$in" > "$out" ;;
+esac
+""",
+        "scontrol": 'echo "scontrol $*" >> calls\n',
+    }
+    for name, text in stand_ins.items():
+        program = write(tmp_path / "bin" / name, f"#!/bin/bash\n{text}")
+        program.chmod(0o755)
+    return tmp_path
+
+
+def calls(node: Path) -> list[str]:
+    return (node / "calls").read_text().splitlines() if (node / "calls").exists() else []
+
+
+def test_a_shard_starts_servers_of_its_own_and_stops_them(node: Path) -> None:
+    done = run("run_shard.sh", 0, cwd=node)
+    assert (done.returncode, done.stdout) == (0, "shard-000 complete: 3 of 3 rollouts, 0 given up\n"), done.stderr
+    assert calls(node) == [
+        "gym env start --config servers.yaml ++head_server.port=20000 ++port_range_low=20001 ++port_range_high=20099",
+        "gym eval run --no-serve --config collect.yaml -i shards/shard-000.jsonl -o results/shard-000/rollouts.jsonl ++head_server.port=20000",
+        "stopped",
+    ]
+    assert run("run_shard.sh", 0, cwd=node).returncode == 0 and len(calls(node)) == 3, "a complete shard starts nothing"
+
+
+def test_a_shard_uses_running_servers_and_the_time_that_is_left(node: Path) -> None:
+    short = run("run_shard.sh", 0, cwd=node, HEAD_PORT="11000", DEADLINE=str(int(time.time()) + 1000), ROWS="1", RUN="other", CONFIG="sft.yaml")
+    assert (short.returncode, short.stdout) == (1, "shard-000 not complete: 1 of 3 rollouts, 0 given up\n")
+    (call,) = calls(node)
+    assert "--config sft.yaml" in call and "-o other/shard-000/rollouts.jsonl ++head_server.port=11000" in call
+    assert 880 <= int(re.search(r"dispatch_budget_s=(\d+)", call)[1]) <= 900
+    assert run("run_shard.sh", 0, cwd=node, HEAD_PORT="11000", RUN="other").returncode == 0
+
+
+@pytest.mark.parametrize(("arguments", "message"), [([], "Usage"), (["x"], "Usage"), ([7], "run_shard.sh: there is no shards/shard-007.jsonl.")])
+def test_a_shard_that_is_not_there(node: Path, arguments: list, message: str) -> None:
+    refused = run("run_shard.sh", *arguments, cwd=node)
+    assert refused.returncode == 2 and refused.stderr.startswith(message) and calls(node) == []
+
+
+def test_servers_that_end_are_reported(node: Path) -> None:
+    write(node / "bin" / "gym", "#!/bin/bash\necho broken configuration; exit 1")
+    failed = run("run_shard.sh", 0, cwd=node)
+    assert failed.returncode == 2 and "the servers of shard-000 ended" in failed.stderr and "broken configuration" in failed.stderr
+
+
+def test_two_runs_of_a_shard_wait_for_each_other(node: Path) -> None:
+    (node / "results" / "shard-000").mkdir(parents=True)
+    holder = subprocess.Popen(["flock", "results/shard-000/lock", "sleep", "1.5"], cwd=node)
+    time.sleep(0.3)
+    began = time.monotonic()
+    assert run("run_shard.sh", 0, cwd=node, HEAD_PORT="11000").returncode == 0
+    assert time.monotonic() - began > 0.8
+    holder.wait(10)
+
+
+@pytest.mark.parametrize(
+    ("rows", "restarts", "status", "requeued"), [("3", "0", 0, False), ("1", "0", 1, True), ("1", "10", 1, False)]
+)
+def test_an_array_task_goes_back_into_the_queue(node: Path, rows: str, restarts: str, status: int, requeued: bool) -> None:
+    task = {"SLURM_ARRAY_TASK_ID": "0", "SLURM_JOB_ID": "42", "SLURM_RESTART_COUNT": restarts, "HEAD_PORT": "11000", "ROWS": rows}
+    assert run("shards.sbatch", cwd=node, **task).returncode == status
+    assert ("scontrol requeue 42" in calls(node)) == requeued
+    assert re.search(r"dispatch_budget_s=12(959|960)", calls(node)[0]), "a tenth of four hours is kept"
+
+
+def test_array_directives_are_ones_that_sbatch_reads() -> None:
+    lines = (FOLDER / "shards.sbatch").read_text().splitlines()
+    directives = [line for line in lines if line.startswith("#SBATCH")]
+    first_command = next(n for n, line in enumerate(lines) if line and not line.startswith("#"))
+    assert max(lines.index(line) for line in directives) < first_command, "sbatch stops reading at the first command"
+    options = dict(re.fullmatch(r"#SBATCH --([a-z-]+)(?:=(\S+))?", line).groups() for line in directives)
+    forms = {
+        "job-name": r"\w+", "array": r"\d+-\d+(%\d+)?", "nodes": r"1", "ntasks": r"1", "cpus-per-task": r"\d+", "mem": r"\d+[KMGT]",
+        "time": r"(\d+-)?\d\d:\d\d:\d\d", "output": r"\S*%A\S*%a\S*", "open-mode": r"append|truncate", "requeue": None,
+    }
+    assert options.keys() == forms.keys()
+    assert all(value is None if forms[key] is None else re.fullmatch(forms[key], value) for key, value in options.items())
+    hours = int(options["time"][:2])
+    assert f"+ {hours} * 3600" in (FOLDER / "shards.sbatch").read_text(), "DEADLINE and --time differ"
+
+
+def test_a_pod_runs_its_shard(node: Path) -> None:
+    job = yaml.safe_load((FOLDER / "shards-job.yaml").read_text())
+    assert job["spec"]["completionMode"] == "Indexed" and job["spec"]["template"]["spec"]["restartPolicy"] == "Never"
+    (container,) = job["spec"]["template"]["spec"]["containers"]
+    assert container["command"][:2] == ["bash", "run_shard.sh"]
+    number = container["command"][2].replace("$(JOB_COMPLETION_INDEX)", "0")
+    assert run("run_shard.sh", number, cwd=node, HEAD_PORT="11000").returncode == 0
+    codes = next(rule["onExitCodes"]["values"] for rule in job["spec"]["podFailurePolicy"]["rules"] if "onExitCodes" in rule)
+    assert codes == [2], "1 must stay an ordinary failure: the next pod continues"
+
+
+def test_the_inbox_is_published_once_and_numbered_throughout(node: Path) -> None:
+    write(node / "inbox" / "b.jsonl", *map(task, range(2, 5)))
+    write(node / "inbox" / "a.jsonl", *map(task, range(2)))
+    setup = {"HEAD_PORT": "11000", "SHARDS_PER_FILE": "2"}
+    done = run("continuous.sh", "agent", cwd=node, **setup)
+    assert done.returncode == 0, done.stderr
+    assert [line.partition(" rollouts")[0] for line in done.stdout.splitlines() if "rollouts in" in line] == ["a: 2", "b: 3"]
+    published = [row["_ng_task_index"] for name in "ab" for row in read(node / "ready" / f"{name}.jsonl")]
+    assert sorted(published) == list(range(5)) and not list((node / "inbox").iterdir())
+    again = run("continuous.sh", "agent", cwd=node, **setup)
+    assert (again.returncode, again.stdout) == (0, "")
+
+
+def test_the_inbox_stops_at_an_incomplete_file_and_goes_on_with_it(node: Path) -> None:
+    write(node / "inbox" / "a.jsonl", *map(task, range(4)))
+    setup = {"HEAD_PORT": "11000", "SHARDS_PER_FILE": "1"}
+    short = run("continuous.sh", "agent", cwd=node, ROWS="2", **setup)
+    assert short.returncode == 1 and "a: not complete" in short.stderr and not list((node / "ready").glob("*.jsonl"))
+    assert run("continuous.sh", "agent", cwd=node, ROWS="4", **setup).returncode == 0
+    assert len(read(node / "ready" / "a.jsonl")) == 4
+
+
+# fixed_endpoint.py
+
+
+def test_the_same_request_gets_the_same_answer() -> None:
+    share = runpy.run_path(str(FOLDER / "fixed_endpoint.py"))["share"]
+    assert share("try", "x", 1) == share("try", "x", 1) != share("try", "x", 2)
+    values = [share("try", "x", n) for n in range(400)]
+    assert 0 <= min(values) and max(values) < 1 and 0.4 < sum(values) / 400 < 0.6
+
+
+@pytest.mark.parametrize(("content", "message"), [(None, "Cannot read tasks.jsonl"), ("{", "tasks.jsonl, line 1 is no task"), ("{}", "tasks.jsonl, line 1 is no task")])
+def test_the_endpoint_refuses_bad_tasks(tmp_path: Path, content: str | None, message: str) -> None:
+    if content is not None:
+        (tmp_path / "tasks.jsonl").write_text(content)
+    refused = run("fixed_endpoint.py", "tasks.jsonl", cwd=tmp_path)
+    assert refused.returncode != 0 and refused.stderr.startswith(message) and refused.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_help(tmp_path: Path, script: str) -> None:
+    assert run(script, "--help", cwd=tmp_path).returncode == 0
+
+
+@pytest.mark.parametrize("script", ["run_shard.sh", "continuous.sh", "shards.sbatch"])
+def test_shell_syntax(script: str) -> None:
+    assert subprocess.run(["bash", "-n", FOLDER / script]).returncode == 0
