@@ -1,5 +1,6 @@
 """Sphinx configuration: ``sphinx-build -c . docs build/html -W -n --keep-going``."""
 
+import os
 import sys
 import tomllib
 from pathlib import Path
@@ -17,6 +18,7 @@ extensions = [
     "myst_parser",
     "sphinx_design",
     "sphinx_copybutton",
+    "sphinxext.rediraffe",
     # our own, in docs/_ext
     "front_matter",
     "verified",
@@ -24,6 +26,9 @@ extensions = [
     "page_files",
     "plot",
     "facts",
+    "markdown_twins",
+    "publish",
+    "problems",
     "slim",
 ]
 
@@ -38,6 +43,10 @@ myst_heading_anchors = 3  # links such as [..](page.md#a-heading) work down to #
 copybutton_exclude = ".linenos, .gp, .go"  # copy commands, not prompts or outputs
 linkcheck_ignore = [r"(?!https?:)"]  # tests follow the local links, in the built site
 
+# Where the site is published, as in https://example.com/docs/. Without it nothing in the site names its own address.
+html_baseurl = address.rstrip("/") + "/" if (address := os.environ.get("SITE_ADDRESS", "")) else ""
+rediraffe_redirects, rediraffe_template = "redirects.txt", "_templates/redirect.html"  # paths below docs
+
 html_theme = "pydata_sphinx_theme"
 html_css_files = ["site.css"]
 html_logo = html_favicon = "docs/_static/logo.svg"  # one file, one request
@@ -51,6 +60,7 @@ html_theme_options = {
     "navbar_center": [],
     "navbar_end": ["theme-switcher"],
     "navbar_persistent": ["search-button-field"],
+    "article_header_end": ["twin.html"],
     "secondary_sidebar_items": ["page-toc"],
     "article_footer_items": ["verified.html"],
     "primary_sidebar_end": [],

@@ -22,17 +22,21 @@ GUIDE = "docs/training/how-to/optimize-rollout-collection.md"
 OTHER = "docs/training/how-to/manage-training-datasets.md"
 OPTIONS = "docs/training/reference/configuration-options.md"
 ENTRIES = "docs/training/reference/configuration-options/rollout-collection.md"
+TWINS = "docs/_ext/markdown_twins.py"
+PROBLEMS = "docs/training/how-to/troubleshoot-common-issues/scale.md"
 BUILD = "the strict build"
+PAGE = "the run of the page"
 
 
 @dataclass
 class Fault:
-    """A change to one file, and the test (or the build) that must catch it."""
+    """A change to one file (None removes it), and what must catch it: a test, the build, or the run of the page."""
 
     name: str
     file: str
-    change: Callable[[str], str]
+    change: Callable[[str], str | None]
     caught_by: str
+    check: bool = True  # by `make check`; else only `make test` catches it
 
 
 def swap(old: str, new: str) -> Callable[[str], str]:
@@ -50,6 +54,10 @@ def add(text: str) -> Callable[[str], str]:
 
 def add_before(heading: str, text: str) -> Callable[[str], str]:
     return swap(heading, f"{text}\n\n{heading}")
+
+
+def gone(_: str) -> None:
+    """The file is removed."""
 
 
 FAULTS = [
@@ -77,7 +85,35 @@ FAULTS = [
     Fault("a guide's link to an option that is gone", GUIDE, swap("{gym:setting}`rollout.num_samples_in_parallel`", "{gym:setting}`rollout.parallel`"), BUILD),
     Fault("a guide that names an option without a link", GUIDE, add_before("## Next steps", "Set `rollout_collection_driver`."), "test_a_guide_that_names_an_option_links_to_it"),
     Fault("a reference page without its messages", OPTIONS, swap("## Messages", "## Remarks"), "test_a_reference_page_answers_the_four_questions"),
+    Fault("a guide that shows a problem that is gone", GUIDE, swap("repeats-all-alike\n", "repeats-alike\n"), BUILD),
+    Fault("a problem that is there twice", PROBLEMS, add("\n:::{problem} too-many-open-files\n:by: system\nAgain\n\n**Cause**: a. **Fix**: b. **It worked** if c.\n:::\n"), BUILD),
+    Fault("a problem that no page shows", "docs/training/how-to/troubleshoot-common-issues/more.md", add(":::{problem} lonely\n:by: nobody\nAlone\n\n**Cause**: a.\n:::\n"), BUILD),
+    Fault("a problem without proof", PROBLEMS, add("\n:::{problem} unproven\n:by: system\n`Never`\n\n**Cause**: a. **Fix**: b. **It worked** if c.\n:::\n"), "test_every_entry_is_proven_or_names_its_thread"),
+    Fault("a guide with a problem of its own", GUIDE, add_before("## Next steps", "### `A message`\n\n**Cause**: a."), "test_troubleshooting_shows_entries_of_the_shared_source"),
     Fault("practice tasks edited by hand", "docs/training/index/practice_tasks.jsonl", swap("Paris", "Lyon"), "test_the_practice_tasks_are_what_their_script_writes"),
+    Fault("twins without captions", TWINS, swap('<p><strong>\\1</strong></p>", body)', '", body)'), "test_no_word_is_lost"),
+    Fault("twins without the language of a block", TWINS, swap('class="language-{code[1]}"', 'class="x"'), "test_no_block_is_lost_or_changed"),
+    Fault("twins that lead to the other format", TWINS, swap('twin:{name}.md', 'twin:{name}.html'), "test_no_link_is_lost_or_leads_elsewhere"),
+    Fault("twins without places to link to", TWINS, swap(r"""'<a id="\1"></a>'""", "''"), "test_links_of_the_twin_resolve"),
+    Fault("twins that drop tables", TWINS, swap("    return BOX.sub(", '    body = re.sub("<table.*?</table>", "", body, flags=re.S)\n    return BOX.sub('), "test_no_cell_of_a_table_is_lost"),
+    Fault("twins that drop a heading", TWINS, swap("    return BOX.sub(", '    body = body.replace("h2>", "p>")\n    return BOX.sub('), "test_no_title_is_lost"),
+    Fault("a page missing in llms.txt", TWINS, swap('return {"Start here": [', 'return {"Start here": [] and ['), "test_llms_txt_names_each_page_with_its_description"),
+    Fault("a redirect to nowhere", "docs/redirects.txt", swap(" training/index.md", " training/gone.md"), BUILD),
+    Fault("an address in a site that has none", "conf.py", swap('os.environ.get("SITE_ADDRESS", "")', '"https://example.com"'), "test_without_an_address_nothing_names_one"),
+    Fault("a missing-page page without its list", "docs/_templates/404.html", swap("{{ pathto(page.docname) }}", "#"), "test_the_page_for_missing_ones_lists_every_page"),
+    Fault("an anchor that is there twice", GUIDE, add_before("## Next steps", '<a id="success-criteria"></a>'), "test_ids_are_unique_and_pictures_have_a_text"),
+    Fault("an old command, used as if it were today's", GUIDE, add_before("## Next steps", "```console\n$ ng_collect_rollouts +limit=1\n```"), "test_no_command_has_an_old_name"),
+    Fault("a plot whose data are gone", "docs/training/how-to/optimize-rollout-collection/practice_knee.json", gone, BUILD),
+    Fault("a script that swallows bad input", "docs/training/how-to/optimize-rollout-collection/inspect_run.py", swap("return 2", "return 0"), "test_inspect_refuses_bad_input"),
+    Fault("a wrong default", "docs/_ext/facts.json", swap('"default": 21600', '"default": 21601'), "test_the_facts_are_those_of_the_installed_package", check=False),
+    Fault("a stale output", GUIDE, swap("NeMo Gym v0.7.0", "NeMo Gym v0.6.0"), PAGE, check=False),
+    Fault("a flag that 0.7.0 does not have", GUIDE, add_before("## Understanding", '```{code-block} console\n:caption: "Not run here: needs two nodes"\n$ gym eval run --parallelism 4\n```'), PAGE, check=False),
+    Fault("a block that is not run, without a reason", GUIDE, add_before("## Understanding", '```{code-block} console\n:caption: "Not run here: "\n$ gym eval run\n```'), PAGE, check=False),
+    Fault("a configuration that Gym refuses", GUIDE, add_before("## Understanding", "```yaml\nconfig_paths: [gone.yaml]\n```"), PAGE, check=False),
+    Fault("a row that Gym refuses", GUIDE, add_before("## Understanding", '```json\n{"responses_create_params": {"input": "Hi", "max_tokens": 8}}\n```'), PAGE, check=False),
+    Fault("a prompt in what is copied", "conf.py", swap('".linenos, .gp, .go"', '".linenos"'), "test_copy_takes_commands_without_prompts_and_outputs", check=False),
+    Fault("tabs that forget the choice", "docs/training/index/endpoint.md", lambda text: text.replace(":sync: ", ":name: "), "test_the_choice_of_endpoint_stays_over_pages", check=False),
+    Fault("a contrast too low to read", "docs/_static/site.css", add("\n.bd-article p { color: #9a9a9a !important; }\n"), "test_no_accessibility_violation", check=False),
     Fault("the runner shows any output as right", "tests/pages.py", swap("return re.fullmatch(pattern, printed", "return True or re.fullmatch(pattern, printed"), "test_a_stale_output_is_caught"),
     Fault("the runner ignores exit codes", "tests/pages.py", swap("if self.shell.status and not", "if False and not"), "test_a_failing_command_is_caught"),
     Fault("the runner does not see that a port is taken", "tests/pages.py", swap("    for port, owner in PORTS.items():", "    for port, owner in ():"), "test_programs_are_stopped_and_their_ports_freed"),
@@ -97,17 +133,26 @@ def copy_of_the_repository(folder: Path) -> None:
         (folder / name).symlink_to(ROOT / name)
 
 
-def what_catches(folder: Path, fault: Fault) -> str:
-    """The failed tests' lines after planting the fault, or the build's, or nothing."""
+def what_catches(folder: Path, fault: Fault, before: str) -> str:
+    """What failed after planting the fault: the build, the page's block, or the lines that pytest prints of its tests."""
     build = [".venv/bin/sphinx-build", "-c", ".", "-W", "-n", "--keep-going", "-q", "docs", "build/html"]
     result = subprocess.run(build, cwd=folder, capture_output=True, text=True)
     if result.returncode:
         return BUILD
     environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST")}
-    only = [] if fault.caught_by == BUILD else ["-k", fault.caught_by]
-    command = [".venv/bin/python", "-m", "pytest", "tests", "-q", "-m", "not live and not gym", *only, "-p", "no:cacheprovider"]
+    marks = ["-m", "not live and not gym"] if fault.check else []
+    if fault.caught_by == PAGE:
+        # The first block that the planted lines changed; it needs none of the blocks before it.
+        after = (folder / fault.file).read_text().splitlines()
+        changed = next(number for number, (new, old) in enumerate(zip(after, before.splitlines())) if new != old)
+        line = max(number for number, text in enumerate(after[:changed + 1]) if text.lstrip().startswith("```")) + 1
+        what = [f"{fault.file}::line:{line},column:1"]
+    else:
+        what = ["tests", *marks, *([] if fault.caught_by in ("", BUILD) else ["-k", fault.caught_by])]
+    command = [".venv/bin/python", "-m", "pytest", *what, "-q", "-x", "-p", "no:cacheprovider"]
     result = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment)
-    return "\n".join(line for line in result.stdout.splitlines() if line.startswith(("FAILED", "ERROR")))
+    failed = [line for line in result.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
+    return PAGE if failed and fault.caught_by == PAGE else "\n".join(failed)
 
 
 def main() -> int:
@@ -123,15 +168,17 @@ def main() -> int:
         for fault in [Fault("nothing, as a trial", GUIDE, lambda text: text, ""), *faults]:
             path = folder / fault.file
             before = path.read_text() if path.exists() else None
-            path.write_text(fault.change(before or ""))
-            caught = what_catches(folder, fault)
+            planted = fault.change(before or "")
+            path.unlink() if planted is None else path.write_text(planted)
+            caught = what_catches(folder, fault, before or "")
             good = not caught if not fault.caught_by else fault.caught_by in caught
             missed += not good
             print(f"{'ok  ' if good else 'MISS'} {fault.name}: {fault.caught_by or 'nothing fails'}", flush=True)
             if not good:
                 print(f"     but: {caught or 'nothing fails'}")
             path.unlink() if before is None else path.write_text(before)
-    print(f"{len(faults)} faults planted, {len(faults) - missed} caught as they should be")
+    by_check = sum(fault.check for fault in faults)
+    print(f"{len(faults)} faults planted, {len(faults) - missed} caught as they should be; {by_check} of them by `make check` alone")
     return 1 if missed else 0
 
 

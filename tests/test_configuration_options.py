@@ -7,6 +7,7 @@ import re
 import subprocess
 from pathlib import Path
 
+import problems
 import pytest
 from facts import Facts, anchor_of
 from pages import DOCS
@@ -180,8 +181,9 @@ def test_message(message: str, configuration: str, overrides: list[str], gym_pyt
 
 
 def test_the_table_has_these_messages_and_no_other() -> None:
-    table = PAGE.read_text(encoding="utf-8").partition("## Messages")[2].partition("\n## ")[0]
-    assert re.findall(r"^\| `(.+?)` \|", table, re.M) == [message for message, _, _ in CASES]
+    ids = re.search(r"^:::\{problem-table\}\n(.*?)^:::$", PAGE.read_text(encoding="utf-8"), re.M | re.S)[1].split()
+    messages = {entry.id: entry.messages for entry in problems.read(DOCS)}
+    assert [message for id in ids for message in messages[id]] == [message for message, _, _ in CASES]
 
 
 @pytest.mark.gym

@@ -242,12 +242,14 @@ def test_masked_and_empty_rollouts_never_count(tmp_path: Path) -> None:
         (rollout(called("a", arguments="{}"), params={"tools": TOOLS}), ["--valid-calls"], "a call lacks city"),
         (rollout(called("a"), result("a", '{"error": "x"}')), ["--drop-matching", '"error"'], 'matches "error"'),
         (rollout("As an AI model"), ["--drop-matching", "(?i)as an ai"], "matches (?i)as an ai"),
+        (rollout("a", metadata={"family": "x"}), ["--where", "metadata.family=None"], "metadata.family is not None"),
     ],
 )
 def test_each_filter_drops_what_it_says(tmp_path: Path, row: dict, filters: list[str], reason: str) -> None:
     good = rollout(called("a"), result("a"), "Noon.", task=1, reward=0.5, params={"tools": TOOLS}, response={"usage": {"output_tokens": 2}})
     kept, rejected, _ = filtered(tmp_path, [row, good], *filters)
-    assert kept == [(1, 0)] and rejected[0, 0] == (" ".join(filters).removeprefix("--") if "--drop-matching" not in filters else "drop-matching", reason)
+    stage = filters[0] if filters[0] in ("--drop-matching", "--where") else " ".join(filters)
+    assert kept == [(1, 0)] and rejected[0, 0] == (stage.removeprefix("--"), reason)
 
 
 def test_pass_rates_count_what_other_filters_remove(tmp_path: Path) -> None:
@@ -277,6 +279,17 @@ def test_the_same_answer_counts_once_and_the_best_stay(tmp_path: Path) -> None:
     picks = {seed: filtered(tmp_path, equal, "--best", "3", "--seed", seed)[0] for seed in (0, 1)}
     assert picks[0] != picks[1] and picks[0] == filtered(tmp_path, equal, "--best", "3", "--seed", "0")[0]
     assert sorted(filtered(tmp_path, equal[::-1], "--best", "3", "--seed", "0")[0]) == sorted(picks[0])
+
+
+def test_a_kind_of_task_that_vanishes_is_told(tmp_path: Path) -> None:
+    rows = [*group(0, 1, 0, task_source="text"), *group(1, 1, 1, task_source="tools"), *group(2, 0, task_source="code")]
+    told = filtered(tmp_path, rows, "--stage", "right", "--min-reward", "1", "--stage", "useful", "--varied")[2]
+    assert "nothing of task_source tools is left: 2 rollouts, the last ones went in useful\n" in told
+    assert "nothing of task_source code is left: 1 rollouts, the last ones went in right\n" in told and told.count("nothing of") == 2
+    kept, _, told = filtered(tmp_path, rows, "--where", "task_source=tools", "--min-reward", "1")
+    assert kept == [(1, 0), (1, 1)] and "nothing of" not in told
+    refused = run("filter_rollouts.py", "in.jsonl", "-o", "kept.jsonl", "--where", "tools", cwd=tmp_path)
+    assert refused.returncode == 2 and "'tools' is not FIELD=VALUE" in refused.stderr
 
 
 def test_unhealthy_rollouts_go(tmp_path: Path) -> None:
@@ -371,6 +384,19 @@ def test_pairs_are_best_against_worst_of_similar_length(tmp_path: Path) -> None:
     assert len(chosen) > 1 and {pair[0][1] for pair in chosen} <= {0, 1} and {pair[0][2] for pair in chosen} <= {3, 4}
     # The order of the file does not matter.
     assert pairs(tmp_path, task[::-1]) == [(0, 1, 3)]
+
+
+def test_a_length_bias_is_evened_by_the_most_uneven_pairs(tmp_path: Path) -> None:
+    longer = [row for task, extra in enumerate((1, 9, 5, 7)) for row in (sized(task, 0, 1.0, 10 + extra), sized(task, 1, 0.0, 10))]
+    shorter = [sized(4, 0, 1.0, 10), sized(4, 1, 0.0, 30)]
+    equal = [sized(5, 0, 1.0, 10), sized(5, 1, 0.0, 10)]
+    assert [pair[0] for pair in pairs(tmp_path, longer + shorter + equal)] == [0, 1, 2, 3, 4, 5]
+    assert [pair[0] for pair in pairs(tmp_path, longer + shorter + equal, "--max-bias", "2")] == [0, 2, 4, 5]
+    assert [pair[0] for pair in pairs(tmp_path, longer + shorter + equal, "--max-bias", "1")] == [0, 4, 5]
+    done = make(tmp_path, "dpo", "in.jsonl", "-o", "dpo.jsonl", "--max-bias", "1")
+    assert "3 pairs left out: --max-bias 1" in done.stdout and "longer answer: chosen 1, rejected 1, neither 1" in done.stdout
+    write(tmp_path / "in.jsonl", *longer)
+    assert "--max-bias leaves no pair" in make(tmp_path, "dpo", "in.jsonl", "-o", "none.jsonl", "--max-bias", "2", code=1).stderr
 
 
 def test_a_margin_and_ties_decide_which_tasks_have_a_pair(tmp_path: Path) -> None:

@@ -187,7 +187,7 @@ def test_the_training_template_renders_as_the_endpoint_does(modules) -> None:
             assert render(training, messages=messages, **given) == render(serving, messages=messages, **given)
 
 
-def rollout(output: list[dict], **more: object) -> dict:
+def rollout(output: list[dict] = (), **more: object) -> dict:
     return {"responses_create_params": {"input": "Hi"}, "response": {"output": output}, "reward": 1.0, "_ng_task_index": 0, "_ng_rollout_index": 0, **more}
 
 
@@ -197,6 +197,7 @@ REJECTED = {
     "no answer": rollout([]),
     "masked: mask_sample is true": rollout([SAID], mask_sample=True),
     "reward below 1": rollout([SAID], reward=0.5),
+    "cut off: max_output_tokens": rollout([SAID], response={"output": [SAID], "incomplete_details": {"reason": "max_output_tokens"}}),
     "a tool result without its call": rollout([{"type": "function_call_output", "call_id": "lost", "output": "x"}, SAID]),
     "tool-call arguments are not a JSON object": rollout([CALL | {"arguments": "{broken"}]),
     "no answer: the last reply is empty or ends while thinking": rollout([{"type": "reasoning", "id": "r", "summary": [{"type": "summary_text", "text": "hm"}]}]),
@@ -225,6 +226,47 @@ def test_training_sets_are_taken_too(folder: Path, gym_python: Path, converted: 
         assert result.returncode == 0 and (folder / "again.jsonl").read_bytes() == path.read_bytes()
 
 
+def curated(folder: Path, *options: str) -> Path:
+    """All recorded rollouts as SFT rows, by the script of the other guide."""
+    output = folder / f"curated{''.join(options).replace('--', '_')}.jsonl"
+    script = FOLDER.parent / "filter-and-curate-data" / "make_training_sets.py"
+    assert run(sys.executable, script, "sft", "recorded_rollouts.jsonl", "-o", output, *options, folder=folder).returncode == 0
+    return output
+
+
+@pytest.mark.gym
+def test_rows_of_prompt_and_completion_stay_so_or_are_refused_by_name(folder: Path, gym_python: Path) -> None:
+    given = curated(folder, "--split")
+    assert len(rows(given)) == 48 and all(any(m["role"] == "assistant" for m in row["prompt"]) for row in rows(given))
+    result = run(gym_python, "convert_for_trainers.py", "sft", given, "--for", "trl", "unsloth", "-o", "split", folder=folder)
+    assert result.returncode == 0 and rows(folder / "split/trl_sft.jsonl") == rows(folder / "split/unsloth_sft.jsonl") == rows(given)
+    for trainer, output in (("openrlhf", "none.jsonl"), ("nemo-rl", "none.jsonl"), ("verl", "none.parquet")):
+        result = run(gym_python, "convert_for_trainers.py", "sft", given, "--for", trainer, "-o", output, folder=folder)
+        assert result.returncode == 1 and "48 left out: the prompt holds answers, which this trainer trains as well" in result.stdout
+    # Without answers in the prompt there is nothing to lose: it becomes a conversation.
+    write(folder / "plain.jsonl", {"prompt": [{"role": "user", "content": "Hi"}], "completion": [{"role": "assistant", "content": "Hello"}]})
+    assert run(gym_python, "convert_for_trainers.py", "sft", "plain.jsonl", "--for", "openrlhf", "-o", "plain_out.jsonl", folder=folder).returncode == 0
+    assert [m["role"] for m in rows(folder / "plain_out.jsonl")[0]["messages"]] == ["user", "assistant"]
+
+
+@pytest.mark.gym
+def test_pairs_do_not_depend_on_the_order_of_the_file_and_prefer_whole_answers(folder: Path, gym_python: Path) -> None:
+    def said(repeat: int, reward: float, **more: object) -> dict:
+        one = rollout([SAID | {"content": [{"type": "output_text", "text": f"answer {repeat}", "annotations": []}]}], reward=reward, _ng_rollout_index=repeat)
+        one["response"] |= more
+        return one
+
+    cut = {"incomplete_details": {"reason": "max_output_tokens"}}
+    given = [said(0, 1.0, **cut), said(1, 1.0), said(2, 1.0), said(3, 0.0), said(4, 0.0), said(5, 0.0) | {"mask_sample": True}]
+    lost = [said(0, 1.0, **cut) | {"_ng_task_index": 1}, said(1, 0.0) | {"_ng_task_index": 1, "mask_sample": True}]
+    for order in (given + lost, (given + lost)[::-1]):
+        write(folder / "order.jsonl", *order)
+        result = run(gym_python, "convert_for_trainers.py", "dpo", "order.jsonl", "--for", "trl", "-o", "order_out.jsonl", folder=folder)
+        pair = rows(folder / "order_out.jsonl")[0]
+        assert (pair["chosen"][0]["content"], pair["rejected"][0]["content"]) == ("answer 1", "answer 4")
+        assert counts_of(result.stdout) == (2, 1, 1) and "every rollout of the task is cut off or masked" in result.stdout
+
+
 @pytest.mark.gym
 def test_pairs_of_several_messages(folder: Path, gym_python: Path) -> None:
     uneven = [copy.deepcopy(r) for r in ROLLOUTS if r["_ng_task_index"] == 11]
@@ -236,6 +278,28 @@ def test_pairs_of_several_messages(folder: Path, gym_python: Path) -> None:
     assert run(gym_python, *command, "--first-difference", folder=folder).returncode == 0
     pair = rows(folder / "pairs.jsonl")[0]
     assert len(pair["chosen"]) == len(pair["rejected"]) == 1 and calls(pair["chosen"]) != calls(pair["rejected"])
+
+
+@pytest.fixture(scope="module")
+def spread(folder: Path, gym_python: Path) -> tuple[list[dict], str]:
+    """Pairs of every kind of recorded rollout, as if the first repeat of each task had been the right one."""
+    write(folder / "spread.jsonl", *({**one, "reward": float(one["_ng_rollout_index"] == 0)} for one in ROLLOUTS))
+    result = run(gym_python, "convert_for_trainers.py", "dpo", "spread.jsonl", "--for", "trl", "openrlhf", "-o", "spread", "--first-difference", folder=folder)
+    assert result.returncode == 0, result.stderr
+    return rows(folder / "spread" / "trl_dpo.jsonl"), result.stdout
+
+
+@pytest.mark.gym
+def test_pairs_hold_every_kind_of_answer_and_differ(spread: tuple[list[dict], str]) -> None:
+    made, printed = spread
+    assert all(counts_of(part)[0] == 12 == sum(counts_of(part)[1:]) for part in printed.split("spread/openrlhf")), printed
+    answers = [row[side][0] for row in made for side in ("chosen", "rejected")]
+    assert {len(answer.get("tool_calls", ())) for answer in answers} >= {0, 1, 2}
+    assert any("<think>" in answer["content"] for answer in answers)
+    assert any(message["role"] == "tool" for row in made for message in row["prompt"]), "several turns"
+    for row in made:
+        one, other = row["chosen"][0], row["rejected"][0]
+        assert (one["content"], calls([one])) != (other["content"], calls([other]))
 
 
 @pytest.mark.gym
@@ -261,22 +325,35 @@ def test_prompts_for_online_training(folder: Path, gym_python: Path) -> None:
 # The trainers' own loaders, as released on PyPI
 
 
+REFUSING = ("{% for m in messages %}{% if (m.tool_calls or []) | length > 1 %}{{ raise_exception('This model only supports single tool-calls at once!') }}"
+            "{% endif %}{% endfor %}")
 SOUND = "nothing dropped, empty, lost or in the wrong place"
 
 
 @pytest.fixture(scope="module")
-def trained(folder: Path, gym_python: Path, converted: dict) -> dict[str, dict]:
+def trained(folder: Path, gym_python: Path, converted: dict, spread: tuple) -> dict[str, dict]:
     """Everything that needs the trainers' environment, in one process."""
     assert (TRAINERS / "ready").exists(), "build the trainers' environment first: make trainers"
     for command in (["make_recording_tasks.py"], ["convert_for_trainers.py", "rl", "recording_tasks.jsonl", "--for", "trl", "-o", "prompts.jsonl"],
+                    ["convert_for_trainers.py", "rl", "recording_tasks.jsonl", "--for", "openrlhf", "-o", "rl_prompts.jsonl"],
                     ["token_bundles.py", "recorded_rollouts.jsonl", "-o", "trajectories.jsonl"]):
         assert run(gym_python, *command, folder=folder).returncode == 0
+    prompts = rows(folder / "rl_prompts.jsonl")
+    write(folder / "torn_prompts.jsonl", prompts[0] | {"prompt": []}, {key: prompts[1][key] for key in ("prompt",)})
     templates = next(TRAINERS.glob("lib/python3.*/site-packages/trl/chat_templates"))
     trl, dpo = "converted/trl_sft.jsonl", "converted/trl_dpo.jsonl"
     commands = {
         "practice": ["check_loaders", trl, "converted/verl_sft.parquet", "converted/openrlhf_sft.jsonl", dpo, "converted/openrlhf_dpo.jsonl"],
         "qwen": ["check_loaders", trl, "converted/openrlhf_sft.jsonl", "--template", str(templates / "qwen2_5_training.jinja")],
         "qwen verl": ["check_loaders", "converted/verl_sft.parquet", "--template", str(templates / "qwen2_5_training.jinja")],
+        "curated": ["check_loaders", f"trl_sft={curated(folder)}", f"trl_sft={curated(folder, '--split')}"],
+        "field": ["check_loaders", f"trl_sft={curated(folder, '--reasoning', 'field')}"],
+        "field qwen": ["check_loaders", f"trl_sft={curated(folder, '--reasoning', 'field')}", "--template", str(templates / "qwen3_training.jinja")],
+        "spread": ["check_loaders", "spread/trl_dpo.jsonl", "spread/openrlhf_dpo.jsonl"],
+        "refusing": ["check_loaders", "converted/openrlhf_sft.jsonl", "--template", str(write(folder / "refusing.jinja", REFUSING))],
+        "prompts": ["check_loaders", "openrlhf_rl=rl_prompts.jsonl"],
+        "torn prompts": ["check_loaders", "openrlhf_rl=torn_prompts.jsonl"],
+        "step split": ["train_trl", "sft", str(curated(folder, "--split"))],
         "step sft": ["train_trl", "sft", trl],
         "step dpo": ["train_trl", "dpo", dpo],
         "step grpo": ["train_trl", "grpo", "prompts.jsonl", "--trajectories", "trajectories.jsonl"],
@@ -302,13 +379,47 @@ def test_the_loaders_take_every_row_and_train_the_right_tokens(trained: dict, te
 
 
 @pytest.mark.gym
+def test_the_loaders_take_pairs_of_every_kind(trained: dict, spread: tuple[list[dict], str]) -> None:
+    answer = trained["spread"]
+    assert answer["code"] == 0 and answer["out"].count(f"{len(spread[0])} rows, {len(spread[0])} pairs") == 2 and answer["out"].count(SOUND) == 2, answer
+
+
+@pytest.mark.gym
+def test_curated_rows_of_both_forms_are_sound(trained: dict) -> None:
+    answer = trained["curated"]
+    assert answer["code"] == 0 and answer["out"].count("48 rows, 48 sequences") == 2 and answer["out"].count(SOUND) == 2, answer
+    whole, split = map(int, re.findall(r"(\d+)% of them in the loss", answer["out"]))
+    assert 0 < split < whole / 2, "of prompt and completion, the answers in the prompt are not trained"
+
+
+@pytest.mark.gym
+def test_thoughts_that_a_template_drops_are_counted(trained: dict) -> None:
+    """Gym's reasoning in a field: the practice template does not read it, Qwen3's does."""
+    thinking = sum("reasoning" in [item["type"] for item in one["response"]["output"]] for one in ROLLOUTS)
+    assert trained["field"]["code"] == 1 and f"  {thinking} thoughts lost\n" in trained["field"]["out"], trained["field"]
+    assert trained["field qwen"]["code"] == 0 and SOUND in trained["field qwen"]["out"], trained["field qwen"]
+
+
+@pytest.mark.gym
+def test_a_template_that_refuses_parallel_calls_is_told_in_one_line(trained: dict) -> None:
+    answer = trained["refusing"]
+    assert answer["code"] == 1 and "the template refuses a row: This model only supports single tool-calls at once!" in answer["out"], answer
+
+
+@pytest.mark.gym
+def test_prompts_for_online_training_pass_the_loader(trained: dict) -> None:
+    assert trained["prompts"]["code"] == 0 and "12 rows, 12 prompts" in trained["prompts"]["out"], trained["prompts"]
+    assert trained["torn prompts"]["code"] == 2 and "row 2 has no label" in trained["torn prompts"]["out"], trained["torn prompts"]
+
+
+@pytest.mark.gym
 def test_verl_refuses_parallel_results_under_a_template_that_merges_them(trained: dict) -> None:
     assert trained["qwen verl"]["code"] == 1
     assert "13 sequences" in trained["qwen verl"]["out"] and "8 rows that the loader refuses under this template" in trained["qwen verl"]["out"]
 
 
 @pytest.mark.gym
-@pytest.mark.parametrize("kind", ["sft", "dpo", "grpo"])
+@pytest.mark.parametrize("kind", ["sft", "split", "dpo", "grpo"])
 def test_one_step_of_trl_on_the_cpu(trained: dict, kind: str) -> None:
     answer = trained[f"step {kind}"]
     assert answer["code"] == 0, answer
@@ -327,6 +438,77 @@ def test_bad_input_of_the_trainers_scripts_gets_one_line(trained: dict) -> None:
     assert trained["missing"]["code"] == 2 and "No such file" in trained["missing"]["out"]
     assert trained["unknown"]["code"] == 2 and "whose loader?" in trained["unknown"]["out"]
     assert trained["wrong rows"]["code"] == 2 and "no prompt" in trained["wrong rows"]["out"]
+
+
+@pytest.mark.gym
+def test_the_checks_find_what_is_planted(folder: Path) -> None:
+    """What a loader could do to a row, done by hand: each is found under its name."""
+    answer = run(TRAINERS / "bin" / "python", "-c", PLANTED, folder=folder)
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+
+
+PLANTED = """
+import practice_policy, check_loaders as check
+tokenizer = practice_policy.tokenizer()
+call = {"id": "c", "type": "function", "function": {"name": "look", "arguments": {"at": "x"}}}
+messages = [{"role": "user", "content": "Where?"}, {"role": "assistant", "content": "<think>Hm.</think>I look.", "tool_calls": [call, call]},
+            {"role": "tool", "tool_call_id": "c", "content": "here"}, {"role": "assistant", "content": "There."}]
+row = {"messages": messages}
+ids, own = check.reference(row, tokenizer)
+
+def sft(loaded, given=row):
+    return {what for what, count in check.check_sft([given], loaded, tokenizer)[1].items() if count}
+
+def without(*numbers):
+    return [message for number, message in enumerate(messages) if number not in numbers]
+
+def drop(text):
+    changed = [dict(m) for m in messages]
+    for m in changed:
+        m["content"] = m["content"].replace(text, "")
+    return [check.reference({"messages": changed}, tokenizer)]
+
+assert sft([(ids, own)]) == set(), sft([(ids, own)])
+assert sft([]) == {"rows dropped by the loader"}
+assert "empty sequences" in sft([([], [])]) and "empty sequences" in sft([(ids, [False] * len(ids))])
+assert sft([(ids, [True] * len(ids))]) == {"user or tool tokens in the loss"}
+assert {"assistant tokens outside of the loss", "texts lost"} <= sft([(ids, own[:-6] + [False] * 6)])
+assert "thoughts lost" in sft(drop("<think>Hm.</think>")) and "texts lost" in sft(drop("There."))
+calls = [dict(m) for m in messages]; calls[1]["tool_calls"] = [call]
+assert "tool calls lost" in sft([check.reference({"messages": calls}, tokenizer)]), "one of two parallel calls"
+assert "user or tool tokens in the loss" in sft([(ids, own)], {"prompt": messages[:3], "completion": messages[3:]}), "answers of the prompt"
+
+render = lambda given: tokenizer.apply_chat_template(given)["input_ids"]
+pair = {"prompt": messages[:1], "chosen": messages[1:2], "rejected": messages[3:]}
+prompt, chosen, rejected = (render(pair[key]) for key in ("prompt", "chosen", "rejected"))
+
+def dpo(loaded, given=pair):
+    return {what for what, count in check.check_dpo([given], loaded, tokenizer)[1].items() if count}
+
+assert dpo([(prompt, chosen, rejected)]) == set(), dpo([(prompt, chosen, rejected)])
+assert dpo([]) == {"rows dropped by the loader"}
+assert "pairs whose chosen answer equals the rejected one" in dpo([(prompt, chosen, chosen)])
+assert "empty answers" in dpo([(prompt, chosen, [])]) and "empty answers" in dpo([([], chosen, rejected)])
+assert "tool calls lost" in dpo([(prompt, render([{"role": "assistant", "content": "I look."}]), rejected)])
+assert "tool results in the loss" in dpo([(prompt, chosen, rejected)], pair | {"chosen": messages[1:3]})
+
+asked = {"prompt": messages[:1], "label": "{}"}
+text = tokenizer.apply_chat_template(asked["prompt"], tokenize=False, add_generation_prompt=True)
+
+def rl(loaded):
+    return {what for what, count in check.check_rl([asked], loaded, tokenizer)[1].items() if count}
+
+assert rl([(text, "{}")]) == set() and rl([]) == {"rows dropped by the loader"}
+assert "labels that are not the task" in rl([(text, "")]) and "empty prompts" in rl([("", "{}")])
+assert rl([(text + "x", "{}")]) == {"prompts that differ from the conversation rendered at once"}
+"""
+
+
+@pytest.mark.gym
+@pytest.mark.parametrize("command", ["train_trl.py sft none.jsonl", "train_step.py none.jsonl", "train_trl.py --help", "train_step.py --help"])
+def test_what_needs_no_model_is_answered_without_importing_one(folder: Path, command: str) -> None:
+    answer = run(TRAINERS / "bin" / "python", "-X", "importtime", *command.split(), folder=folder)
+    assert "Traceback" not in answer.stderr and "| torch" not in answer.stderr and "transformers" not in answer.stderr
 
 
 # ---------------------------------------------------------------------------------------------------------------------

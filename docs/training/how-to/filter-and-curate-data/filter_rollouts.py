@@ -5,6 +5,7 @@
 The filters run in the order in which you give them, and a rollout must pass them all. `--stage NAME` puts the filters
 after it under one name. The first stage is always there: it drops what has no valid reward or no answer.
 
+    --where FIELD=VALUE       a field of the rollout, such as task_source or metadata.family, has this value
     --whole                   the reply was not cut off
     --finished                the rollout ends with a message, not with a tool call
     --min-reward R, --max-reward R
@@ -37,7 +38,7 @@ import sys
 from collections import Counter, defaultdict
 from pathlib import Path
 
-from rollout_to_chat import BadInput, NoChat, answer_of, convert, cut_off, dump, read_rollouts, read_rows, tokens_of, writing
+from rollout_to_chat import BadInput, NoChat, answer_of, convert, cut_off, dump, field_of, read_rollouts, read_rows, tokens_of, writing
 
 
 def digest(*parts) -> int:
@@ -85,6 +86,11 @@ def unmeasured(row: dict) -> str | None:
 
 
 # Each filter takes a try and its value, and returns the reason to drop it, or None.
+
+
+def where(item: Try, wanted: tuple[str, str]) -> str | None:
+    field, value = wanted
+    return None if str(field_of(item.row, field)) == value else f"{field} is not {value}"
 
 
 def whole(item: Try, _) -> str | None:
@@ -228,13 +234,15 @@ def run(args) -> int:
     # Second pass: which filter, if any, drops each rollout. Only the reasons are kept, not the rollouts.
     verdict: list[tuple[str, str] | None] = []
     reasons: dict[tuple[str, str], tuple[str, str]] = {}
-    survivors = []
+    survivors, left_out = [], set()
     for line, (_, row) in enumerate(read_rollouts(args.rollouts)):
         item, why = Try(row, tasks, verdicts), None
         for stage, flag, check, value in filters:
             reason = check(item, value) if check else None
             if reason is not None:
                 why = reasons.setdefault((stage, reason), (stage, reason))
+                if flag == "--where":
+                    left_out.add(why)
                 break
         verdict.append(why)
         if why is None:
@@ -244,16 +252,20 @@ def run(args) -> int:
             for line in best(survivors, value, args.seed):
                 verdict[line] = reasons.setdefault((stage, "better tries"), (stage, f"not among the best {value}"))
 
-    # Third pass: write.
-    kept_tasks = set()
+    # Third pass: write. A kind of task of which nothing is left would be missed: it is told, unless --where left it out.
+    kept_tasks, kept_kinds, lost_kinds = set(), set(), defaultdict(Counter)
     kept = sum(why is None for why in verdict)
     with writing(args.rejects) if args.rejects else _nowhere() as rejects:
         with writing(args.output) if kept else _nowhere() as out:
             for why, (_, row) in zip(verdict, read_rollouts(args.rollouts)):
                 if why is None:
                     kept_tasks.add(row["_ng_task_index"])
+                    kept_kinds.add(row.get("task_source"))
                     out.write(dump(row))
-                elif rejects:
+                    continue
+                if why not in left_out:
+                    lost_kinds[row.get("task_source")][why[0]] += 1
+                if rejects:
                     rejects.write(dump({"rejected_by": why[0], "rejected_because": why[1], **row}))
 
     said = told(args.rollouts, total)
@@ -268,6 +280,9 @@ def run(args) -> int:
         print(f"{stage:<{width}}{left:>9}{counts.total():>9}{left - counts.total():>9}  {said}".rstrip())
         report["stages"].append({"stage": stage, "in": left, "out": left - counts.total(), "reasons": dict(counts.most_common())})
         left -= counts.total()
+    for kind in sorted(lost_kinds.keys() - kept_kinds, key=str):
+        last = max(lost_kinds[kind], key=stages.index)
+        print(f"nothing of task_source {kind} is left: {lost_kinds[kind].total()} rollouts, the last ones went in {last}")
     if args.report:
         with writing(args.report) as out:
             out.write(json.dumps(report, ensure_ascii=False) + "\n")
@@ -301,6 +316,13 @@ def number(kind, low: float | None = None):
     return parse
 
 
+def condition(text: str) -> tuple[str, str]:
+    field, equals, value = text.partition("=")
+    if not field or not equals:
+        raise argparse.ArgumentTypeError(f"{text!r} is not FIELD=VALUE")
+    return field, value
+
+
 def pattern(text: str) -> re.Pattern:
     try:
         return re.compile(text)
@@ -310,6 +332,7 @@ def pattern(text: str) -> re.Pattern:
 
 # The function of each filter, and what argparse needs to know of its value.
 FILTERS = {
+    "--where": (where, dict(type=condition, metavar="FIELD=VALUE")),
     "--whole": (whole, dict(nargs=0)),
     "--finished": (finished, dict(nargs=0)),
     "--min-reward": (min_reward, dict(type=number(float), metavar="R")),

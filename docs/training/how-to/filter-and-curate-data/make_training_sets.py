@@ -84,7 +84,7 @@ def dpo(args) -> int:
             continue
         length = tokens_of(row)
         tasks[row["_ng_task_index"]].append((row["reward"], len(answer) if length is None else length, digest(answer), key_of(row), offset, cut_off(row)))
-    wanted, lost, longer, lengths = [], Counter(), Counter(), [0, 0]
+    wanted, lost = [], Counter()
     for task, tries in sorted(tasks.items()):
         low, high = min(t[0] for t in tries), max(t[0] for t in tries)
         if len(tries) < 2:
@@ -110,30 +110,43 @@ def dpo(args) -> int:
             for b, w in pairs:
                 if len(used) < 2 * args.per_task and not used & {b[2], w[2]}:
                     used |= {b[2], w[2]}
-                    wanted.append((b[4], w[4]))
-                    longer["chosen" if b[1] > w[1] else "rejected" if b[1] < w[1] else "neither"] += 1
-                    lengths = [lengths[0] + b[1], lengths[1] + w[1]]
+                    wanted.append((b, w))
+    found, wanted = len(wanted), evened(wanted, args.max_bias) if args.max_bias else wanted
     print(f"{args.rollouts}: {total} rollouts of {len(tasks)} tasks\n{listed(reasons)}", end="")
     for reason, count in lost.most_common():
         print(f"  {count} tasks without a pair: {reason}")
+    if found > len(wanted):
+        print(f"  {found - len(wanted)} pairs left out: --max-bias {args.max_bias:g}")
+    if found and not wanted:
+        return fail("--max-bias leaves no pair, nothing written: one side is always the longer one. Collect more tries")
     if not wanted:
         return fail("no pair, nothing written. Did a filter remove the failures? Pairs need good and bad tries of one task")
     with writing(args.output) as out, open(args.rollouts, "rb") as lines:
         for places in wanted:
             pair = []
-            for place in places:
-                lines.seek(place)
+            for one in places:
+                lines.seek(one[4])
                 pair.append(json.loads(lines.readline()))
             try:
                 out.write(dump(dpo_row(*pair, args.reasoning)))
             except NoChat as reason:
                 raise BadInput(f"{args.rollouts}: task {pair[0]['_ng_task_index']}: {reason}. Two runs in one file?") from None
     print(f"{args.output}: {len(wanted)} pairs")
+    longer = Counter("chosen" if b[1] > w[1] else "rejected" if b[1] < w[1] else "neither" for b, w in wanted)
+    lengths = [sum(pair[side][1] for pair in wanted) / len(wanted) for side in (0, 1)]
     print(
         f"  longer answer: chosen {longer['chosen']}, rejected {longer['rejected']}, neither {longer['neither']}; "
-        f"mean tokens: chosen {lengths[0] / len(wanted):.1f}, rejected {lengths[1] / len(wanted):.1f}"
+        f"mean tokens: chosen {lengths[0]:.1f}, rejected {lengths[1]:.1f}"
     )
     return 0
+
+
+def evened(pairs: list[tuple], bias: float) -> list[tuple]:
+    """The pairs without as many of the most uneven ones as make one side the longer one at most ``bias`` times as often."""
+    few, many = sorted(([p for p in pairs if p[0][1] > p[1][1]], [p for p in pairs if p[0][1] < p[1][1]]), key=len)
+    many.sort(key=lambda pair: abs(pair[0][1] - pair[1][1]))
+    dropped = {id(pair) for pair in many[int(bias * len(few)):]}
+    return [pair for pair in pairs if id(pair) not in dropped]
 
 
 def bands(args) -> list[tuple[str, float]]:
@@ -266,24 +279,27 @@ def sample(args) -> int:
         name = f"{group(row)}, {outcome}"
         strata[name] = sorted([*strata[name], (digest(args.seed, *key_of(row)), number)])[: args.per_group]
     wanted = {number: name for name, entries in strata.items() for _, number in entries}
-    text = args.output.suffix == ".csv"
+    lines = []
+    for number, row in read_rollouts(args.rollouts):
+        if number not in wanted:
+            continue
+        task, repeat = key_of(row)
+        expected = row.get("expected_answer", row.get("expected_answers", ""))
+        lines.append({
+            "verdict": "", "note": "", "task_index": task, "rollout_index": repeat, "group": wanted[number],
+            "reward": "" if args.blind else row["reward"], "question": asked(row), "answer": shown(row),
+            "expected": "" if args.blind else expected if isinstance(expected, str) else json.dumps(expected, ensure_ascii=False),
+        })
+        if args.blind:
+            lines[-1]["group"] = lines[-1]["group"].rpartition(", ")[0]
+    lines.sort(key=lambda line: (line["task_index"], line["rollout_index"] or 0))  # a run writes rollouts as they complete
     with writing(args.output) as out:
-        table = csv.DictWriter(out, COLUMNS, lineterminator="\n") if text else None
-        if table:
+        if args.output.suffix == ".csv":
+            table = csv.DictWriter(out, COLUMNS, lineterminator="\n")
             table.writeheader()
-        for number, row in read_rollouts(args.rollouts):
-            if number not in wanted:
-                continue
-            task, repeat = key_of(row)
-            expected = row.get("expected_answer", row.get("expected_answers", ""))
-            line = {
-                "verdict": "", "note": "", "task_index": task, "rollout_index": repeat, "group": wanted[number],
-                "reward": "" if args.blind else row["reward"], "question": asked(row), "answer": shown(row),
-                "expected": "" if args.blind else expected if isinstance(expected, str) else json.dumps(expected, ensure_ascii=False),
-            }
-            if args.blind:
-                line["group"] = line["group"].rpartition(", ")[0]
-            table.writerow(line) if table else out.write(dump(line))
+            table.writerows(lines)
+        else:
+            out.writelines(map(dump, lines))
     for name, entries in sorted(strata.items()):
         print(f"  {name}: {len(entries)}")
     print(f"{args.output}: {len(wanted)} of {total} rollouts. Fill in verdict ({', '.join(VERDICTS)}) and, if you like, note")
@@ -449,6 +465,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     sub.add_argument("--ties", choices=("length", "random"), default="length", help="among equals: the pair of the most similar length, or any (default: %(default)s)")
     sub.add_argument("--per-task", type=number(1, kind=int), default=1, metavar="N", help="pairs of one task at most (default: %(default)s)")
     sub.add_argument("--max-length-ratio", type=number(1), metavar="X", help="no pair in which one answer is more than X times as long as the other")
+    sub.add_argument("--max-bias", type=number(1), metavar="X", help="leave out the most uneven pairs until neither side is the longer one more than X times as often")
     shared(sub, "reasoning", "seed")
 
     sub = command(curriculum, "tasks in stages from easy to hard", "profile")

@@ -4,8 +4,8 @@
     trainers/bin/python check_loaders.py trl_sft=my_rows.jsonl --template trl/chat_templates/qwen2_5_training.jinja
 
 The name says whose loader reads the file, and as what: TRAINER_KIND, as convert_for_trainers.py names them.
-Counts sequences, tokens, and tokens in the loss, and finds: rows that the loader dropped, empty sequences, tool calls that
-vanished, user or tool tokens in the loss, assistant tokens outside of it, chosen answers that equal the rejected ones.
+Counts sequences, tokens, and tokens in the loss, and finds: rows that the loader dropped, empty sequences, tool calls, thoughts
+and texts that vanished, user or tool tokens in the loss, assistant tokens outside of it, chosen answers that equal the rejected ones.
 The tokenizer is SmolLM2's with the practice endpoint's template; --template takes another one of the same ChatML family.
 Exit code: 0 sound, 1 something was found, 2 bad input.
 """
@@ -17,6 +17,7 @@ import contextlib
 import io
 import json
 import os
+import re
 import sys
 import tempfile
 from collections import Counter
@@ -27,6 +28,7 @@ os.environ.setdefault("HF_DATASETS_CACHE", tempfile.mkdtemp(prefix="datasets-"))
 os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 
+import jinja2
 from rollout_to_chat import BadInput, read_rows
 
 import practice_policy
@@ -34,8 +36,8 @@ import practice_policy
 LENGTH = 8192
 
 
-def rows_in(path: Path, *wanted: str) -> list[dict]:
-    """The rows as the converter wrote them."""
+def rows_in(path: Path, *forms: tuple[str, ...]) -> list[dict]:
+    """The rows as the converter wrote them, all in one of the forms that the loader reads."""
     if path.suffix == ".parquet":
         import pyarrow.parquet
 
@@ -46,20 +48,29 @@ def rows_in(path: Path, *wanted: str) -> list[dict]:
         rows = [{"messages": json.loads(row["messages"]), "tools": json.loads(row["tools"])} for row in found]
     else:
         rows = [row for _, row in read_rows(path)]
-    if missing := [key for key in wanted if key not in rows[0]]:
-        raise BadInput(f"{path}: the rows have no {missing[0]}. Give a file that convert_for_trainers.py wrote")
+    wanted = next((form for form in forms if rows[0].keys() >= set(form)), forms[0])
+    for number, row in enumerate(rows, 1):
+        if missing := [key for key in wanted if key not in row]:
+            raise BadInput(f"{path}: row {number} has no {missing[0]}. Give a file that convert_for_trainers.py wrote")
     return rows
 
 
 # ---------------------------------------------------------------------------------------------------------------------
 # The loaders. SFT: (ids, which of them are in the loss) of each row. DPO: (prompt, chosen, rejected) ids of each row.
+# Prompts for online RL: (text, label) of each row.
+
+
+def trl_trainer(kind: str, path: Path, tokenizer):
+    """The trainer that train_trl.py builds: it loads the file when it is built."""
+    import train_trl
+
+    args = train_trl.parse([kind, str(path), "--max-length", str(LENGTH), "-o", tempfile.mkdtemp()])
+    args.tokenizer = tokenizer
+    return getattr(train_trl, kind)(args)
 
 
 def trl_sft(path: Path, tokenizer) -> list[tuple[list[int], list[bool]]]:
-    import train_trl
-
-    args = train_trl.parse(["sft", str(path), "--max-length", str(LENGTH), "-o", tempfile.mkdtemp()])
-    trainer = train_trl.sft(args, practice_policy.model(tiny=True), tokenizer)
+    trainer = trl_trainer("sft", path, tokenizer)
     sequences = []
     for row in trainer.train_dataset:
         batch = trainer.data_collator([row])
@@ -86,7 +97,7 @@ def verl_sft(path: Path, tokenizer) -> list[tuple[list[int], list[bool]]]:
 def openrlhf_strategy(**data: object) -> SimpleNamespace:
     """What the loaders of OpenRLHF read of its command line."""
     given = SimpleNamespace(apply_chat_template=True, tokenizer_chat_template=None, **data)
-    return SimpleNamespace(args=SimpleNamespace(data=given), is_rank_0=lambda: True, print=print)
+    return SimpleNamespace(args=SimpleNamespace(data=given), is_rank_0=lambda: False, print=print)  # only rank 0 shows progress
 
 
 def openrlhf_sft(path: Path, tokenizer) -> list[tuple[list[int], list[bool]]]:
@@ -104,11 +115,8 @@ def openrlhf_sft(path: Path, tokenizer) -> list[tuple[list[int], list[bool]]]:
 
 
 def trl_dpo(path: Path, tokenizer) -> list[tuple[list[int], list[int], list[int]]]:
-    import train_trl
-
-    args = train_trl.parse(["dpo", str(path), "--max-length", str(LENGTH), "-o", tempfile.mkdtemp()])
-    trainer = train_trl.dpo(args, practice_policy.model(tiny=True), tokenizer)
-    return [(row["prompt_ids"], row["chosen_ids"], row["rejected_ids"]) for row in trainer.train_dataset]
+    data = trl_trainer("dpo", path, tokenizer).train_dataset
+    return [(row["prompt_ids"], row["chosen_ids"], row["rejected_ids"]) for row in data]
 
 
 def openrlhf_dpo(path: Path, tokenizer) -> list[tuple[list[int], list[int], list[int]]]:
@@ -125,9 +133,22 @@ def openrlhf_dpo(path: Path, tokenizer) -> list[tuple[list[int], list[int], list
     return pairs
 
 
+def openrlhf_rl(path: Path, tokenizer) -> list[tuple[str, str]]:
+    from datasets import load_dataset
+    from openrlhf.datasets import PromptDataset
+
+    rows = load_dataset("json", data_files=str(path), split="train")
+    data = PromptDataset(rows, tokenizer, openrlhf_strategy(input_key="prompt", label_key="label"))
+    return [data[number][1:3] for number in range(len(data))]
+
+
 LOADERS = {
-    "trl_sft": (trl_sft, ("messages",)), "verl_sft": (verl_sft, ("messages",)), "openrlhf_sft": (openrlhf_sft, ("messages",)),
-    "trl_dpo": (trl_dpo, ("prompt", "chosen", "rejected")), "openrlhf_dpo": (openrlhf_dpo, ("context", "better", "worse")),
+    "trl_sft": (trl_sft, ("messages",), ("prompt", "completion")),
+    "verl_sft": (verl_sft, ("messages",)),
+    "openrlhf_sft": (openrlhf_sft, ("messages",)),
+    "trl_dpo": (trl_dpo, ("prompt", "chosen", "rejected")),
+    "openrlhf_dpo": (openrlhf_dpo, ("context", "better", "worse")),
+    "openrlhf_rl": (openrlhf_rl, ("prompt", "label")),
 }
 
 
@@ -136,9 +157,15 @@ LOADERS = {
 
 
 def reference(row: dict, tokenizer) -> tuple[list[int], list[bool]]:
-    """The whole conversation rendered at once, and which of its tokens the assistant wrote."""
-    out = tokenizer.apply_chat_template(row["messages"], tools=row.get("tools") or None, return_dict=True, return_assistant_tokens_mask=True)
-    return out["input_ids"], [bool(mask) for mask in out["assistant_masks"]]
+    """The whole conversation rendered at once, and which of its tokens are to be learned: what the assistant wrote.
+
+    Of rows with prompt and completion that is the completion's share; the answers that the prompt shows stay out.
+    """
+    tools, prompt = row.get("tools") or None, row.get("prompt") or []
+    messages = prompt + row["completion"] if prompt else row["messages"]
+    out = tokenizer.apply_chat_template(messages, tools=tools, return_dict=True, return_assistant_tokens_mask=True)
+    shown = len(tokenizer.apply_chat_template(prompt, tools=tools)["input_ids"]) if prompt else 0
+    return out["input_ids"], [bool(mask) and number >= shown for number, mask in enumerate(out["assistant_masks"])]
 
 
 def calls_of(messages: list[dict]) -> list[str]:
@@ -146,8 +173,24 @@ def calls_of(messages: list[dict]) -> list[str]:
 
 
 def lost_calls(messages: list[dict], text: str) -> int:
+    """Calls that the rendered text does not hold: templates write a name as "name" or =name>."""
     wanted = Counter(calls_of(messages))
-    return sum(max(0, count - text.count(f'"name": "{name}", "arguments"')) for name, count in wanted.items())
+    return sum(max(0, count - len(re.findall(rf"[\"'=]{re.escape(name)}[\"'>]", text))) for name, count in wanted.items())
+
+
+def lost_words(messages: list[dict], text: str) -> Counter:
+    """Thoughts and texts of the assistant that the rendered text does not hold: a template may leave them out."""
+    wanted = Counter()
+    for message in messages:
+        if message["role"] == "assistant":
+            thoughts = [message.get("reasoning_content") or "", *re.findall(r"<think>(.*?)</think>", message["content"], re.S)]
+            wanted.update(("thoughts lost", thought.strip()) for thought in thoughts)
+            wanted["texts lost", re.sub(r"<think>.*?</think>", "", message["content"], flags=re.S).strip()] += 1
+    lost = Counter()
+    for (what, words), count in wanted.items():
+        if words:
+            lost[what] += max(0, count - text.count(words))
+    return lost
 
 
 def check_sft(rows: list[dict], sequences: list, tokenizer) -> tuple[str, Counter]:
@@ -161,7 +204,9 @@ def check_sft(rows: list[dict], sequences: list, tokenizer) -> tuple[str, Counte
         expected, wrote = reference(row, tokenizer)
         tokens, learned = tokens + len(ids), learned + sum(loss)
         found["empty sequences"] += not ids or not any(loss)
-        found["tool calls lost"] += lost_calls(row["messages"], tokenizer.decode([i for i, m in zip(ids, loss) if m]))
+        learned_text, own = tokenizer.decode([i for i, m in zip(ids, loss) if m]), row.get("completion") or row["messages"]
+        found["tool calls lost"] += lost_calls(own, learned_text)
+        found.update(lost_words(own, learned_text))
         if ids != expected[: len(ids)] or expected[len(ids) :] not in ([], expected[-1:]):
             found["sequences that differ from the conversation rendered at once"] += 1
             continue
@@ -183,17 +228,37 @@ def check_dpo(rows: list[dict], pairs: list, tokenizer) -> tuple[str, Counter]:
         found["pairs whose chosen answer equals the rejected one"] += chosen == rejected
         for side, ids in (("chosen", chosen), ("rejected", rejected)):
             found["tool calls lost"] += lost_calls(row[side], tokenizer.decode(ids))
+            found.update(lost_words(row[side], tokenizer.decode(ids)))
             found["tool results in the loss"] += sum(message["role"] == "tool" for message in row[side])
     return f"{len(pairs)} pairs, {tokens} tokens", found
 
 
+def check_rl(rows: list[dict], prompts: list[tuple[str, str]], tokenizer) -> tuple[str, Counter]:
+    found = Counter({"rows dropped by the loader": abs(len(rows) - len(prompts))})
+    for row, (text, label) in zip(rows, prompts):
+        found["empty prompts"] += not any(message["content"].strip() and message["content"] in text for message in row["prompt"])
+        found["tool calls lost"] += lost_calls(row["prompt"], text)
+        found.update(lost_words(row["prompt"], text))
+        found["prompts that differ from the conversation rendered at once"] += text != tokenizer.apply_chat_template(
+            row["prompt"], tokenize=False, add_generation_prompt=True)
+        found["labels that are not the task"] += label != row["label"]
+    return f"{len(prompts)} prompts, {sum(len(tokenizer(text)['input_ids']) for text, _ in prompts)} tokens", found
+
+
+CHECKS = {"sft": check_sft, "dpo": check_dpo, "rl": check_rl}
+
+
 def check(name: str, path: Path, tokenizer) -> bool:
     """Load one file, print what was found, and tell whether it is sound."""
-    loader, keys = LOADERS[name]
-    rows = rows_in(path, *keys)
-    with contextlib.redirect_stdout(io.StringIO()):
-        loaded = loader(path, tokenizer)
-    said, found = (check_sft if name.endswith("sft") else check_dpo)(rows, loaded, tokenizer)
+    loader, *forms = LOADERS[name]
+    rows = rows_in(path, *forms)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            loaded = loader(path, tokenizer)
+        said, found = CHECKS[name.partition("_")[2]](rows, loaded, tokenizer)
+    except jinja2.TemplateError as error:
+        print(f"{path} for {name.partition('_')[0]}: the template refuses a row: {error}")
+        return False
     print(f"{path} for {name.partition('_')[0]}: {len(rows)} rows, {said}")
     bad = {what: count for what, count in found.items() if count}
     for what, count in bad.items():

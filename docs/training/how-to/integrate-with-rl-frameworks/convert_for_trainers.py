@@ -6,7 +6,8 @@
 
 For several trainers, -o is a folder, and the files in it are named TRAINER_KIND: trl_sft.jsonl, verl_sft.parquet.
 
-ROLLOUTS is what `gym eval run` wrote with -o, or rows that hold `messages`, or `prompt`, `chosen` and `rejected` already.
+ROLLOUTS is what `gym eval run` wrote with -o, or rows that hold `messages`, or `prompt` and `completion`, or `prompt`, `chosen`
+and `rejected` already, as make_training_sets.py writes them.
 Run it with the Python that has nemo-gym installed: Gym's own converter turns rollouts into chat messages. What it leaves is
 mended here: tool-call arguments become objects, content a string, developer messages system messages, and a tool result
 that no reply follows goes. Every row that is left out is counted under its reason.
@@ -24,7 +25,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from rollout_to_chat import BadInput, NoChat, arguments_of, dump, read_rows, source_of, text_of, tools_of, writing
+from rollout_to_chat import BadInput, NoChat, arguments_of, cut_off, dump, read_rows, source_of, text_of, tools_of, writing
 
 TRAINERS = ("nemo-rl", "verl", "openrlhf", "trl", "unsloth")
 # The wording with which Qwen's and Hermes' templates show tools, for the loaders that show none.
@@ -131,25 +132,37 @@ def convert(rollout: dict) -> tuple[list[dict], list[dict], list[dict]]:
 # Rows in
 
 
-def sft_rows(path: Path, min_reward: float) -> Iterator[tuple[list, list, list, dict] | str]:
-    """(prompt, answer, tools, source) of each row, or the reason why it has none."""
+def sft_rows(path: Path, min_reward: float) -> Iterator[tuple[list, list, list, dict, bool] | str]:
+    """(prompt, answer, tools, source, split) of each row, or the reason why it has none. Split: the answer alone is to be trained."""
     for _, row in read_rows(path):
         try:
-            if "messages" in row:
+            if split := "completion" in row:
+                parts = row["prompt"], row["completion"]
+            elif "messages" in row:
                 start = next((i for i, m in enumerate(row["messages"]) if m["role"] == "assistant"), len(row["messages"]))
-                yield *conversation(row["messages"][:start], row["messages"][start:]), row.get("tools") or [], row.get("source") or {}
+                parts = row["messages"][:start], row["messages"][start:]
+            else:
+                reward = row.get("reward")
+                if "response" in row and isinstance(reward, (int, float)) and reward < min_reward:
+                    raise NoChat(f"reward below {min_reward:g}")
+                prompt, answer, tools = convert(row)
+                if why := cut_off(row):
+                    raise NoChat(f"cut off: {why}")
+                yield prompt, answer, tools, source_of(row), False
                 continue
-            reward = row.get("reward")
-            if "response" in row and isinstance(reward, (int, float)) and reward < min_reward:
-                raise NoChat(f"reward below {min_reward:g}")
-            yield *convert(row), source_of(row)
+            yield *conversation(*parts), row.get("tools") or [], row.get("source") or {}, split
         except NoChat as reason:
             yield str(reason)
 
 
+def place(rollout: dict) -> tuple[float, int]:
+    """Of equal rewards, the first repeat is the best and the last one the worst, whatever their order in the file."""
+    return rollout["reward"], -(rollout.get("_ng_rollout_index") or 0)
+
+
 def dpo_rows(path: Path, min_gap: float) -> Iterator[tuple[list, list, list, list, dict] | str]:
     """(prompt, chosen, rejected, tools, source) of each pair. Of rollouts, the best and the worst of each task."""
-    tasks: dict[int, list[dict]] = {}
+    tasks: dict[int, list[dict | None]] = {}
     for number, row in read_rows(path):
         if "chosen" in row:
             try:
@@ -157,16 +170,20 @@ def dpo_rows(path: Path, min_gap: float) -> Iterator[tuple[list, list, list, lis
                 yield prompt, chosen, conversation(row["prompt"], row["rejected"])[1], row.get("tools") or [], row.get("source") or {}
             except NoChat as reason:
                 yield str(reason)
-        elif not isinstance(row.get("_ng_task_index"), int) or not isinstance(row.get("reward"), (int, float)):
+        elif not isinstance(row.get("_ng_task_index"), int) or not isinstance(row.get("reward"), (int, float)) or not isinstance(row.get("response"), dict):
             raise BadInput(f"{path}:{number}: neither a rollout (_ng_task_index, reward) nor a pair (prompt, chosen, rejected)")
-        elif row.get("mask_sample"):
-            continue
         else:
-            group = sorted([*tasks.get(row["_ng_task_index"], []), row], key=lambda r: (-r["reward"], r.get("_ng_rollout_index") or 0))
-            tasks[row["_ng_task_index"]] = [group[0], group[-1]] if len(group) > 1 else group
-    for group in tasks.values():
-        best, worst = group[0], group[-1]
+            pair = tasks.setdefault(row["_ng_task_index"], [None, None])
+            if row.get("mask_sample"):
+                continue
+            if not cut_off(row) and (pair[0] is None or place(row) > place(pair[0])):  # a cut-off answer is never the better one
+                pair[0] = row
+            if pair[1] is None or place(row) < place(pair[1]):
+                pair[1] = row
+    for best, worst in tasks.values():
         try:
+            if best is None:
+                raise NoChat("every rollout of the task is cut off or masked")
             if best["reward"] - worst["reward"] < min_gap:
                 raise NoChat("no two rollouts of the task differ enough in reward")
             prompt, chosen, tools = convert(best)
@@ -192,12 +209,17 @@ def told_tools(prompt: list[dict], tools: list[dict]) -> list[dict]:
     return [{"role": "system", "content": text}, *prompt]
 
 
-def sft_row(trainer: str, prompt: list, answer: list, tools: list, source: dict) -> dict:
+def sft_row(trainer: str, prompt: list, answer: list, tools: list, source: dict, split: bool) -> dict:
+    more = ({"tools": tools} if tools else {}) | {"source": source}
+    if split and trainer in ("trl", "unsloth"):
+        return {"prompt": prompt, "completion": answer} | more
+    if split and any(message["role"] == "assistant" for message in prompt):
+        raise NoChat("the prompt holds answers, which this trainer trains as well: make the rows without --split to allow it")
     if trainer == "openrlhf":  # its loaders pass no tools to the template
         return {"messages": told_tools(prompt, tools) + answer, "source": source}
     if trainer == "verl":  # Parquet gives all rows the same keys, so what differs goes as text: see verl_dataset.py
         return {"messages": json.dumps(prompt + answer, ensure_ascii=False), "tools": json.dumps(tools, ensure_ascii=False)}
-    return {"messages": prompt + answer} | ({"tools": tools} if tools else {}) | {"source": source}
+    return {"messages": prompt + answer} | more
 
 
 def first_difference(prompt: list, chosen: list, rejected: list) -> tuple[list, list, list]:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
+TOKENIZER = HERE / "smollm2_tokenizer"
 
 
 def weights() -> Path:
@@ -23,11 +25,19 @@ def weights() -> Path:
 
 
 def tokenizer():
-    """SmolLM2's own, with the template of the practice endpoint (its file names a start token as the end of a turn)."""
+    """SmolLM2's own, with the template of the practice endpoint (its file names a start token as the end of a turn).
+
+    Reading it from the weights takes ten seconds, so it is kept in the folder smollm2_tokenizer.
+    """
     from transformers import AutoTokenizer
 
-    file = weights()
-    made = AutoTokenizer.from_pretrained(str(file.parent), gguf_file=file.name)
+    if not TOKENIZER.exists():
+        file = weights()
+        made = AutoTokenizer.from_pretrained(str(file.parent), gguf_file=file.name)
+        with tempfile.TemporaryDirectory(dir=HERE) as folder:
+            made.save_pretrained(f"{folder}/new")
+            Path(folder, "new").rename(TOKENIZER)
+    made = AutoTokenizer.from_pretrained(TOKENIZER)
     made.eos_token, made.pad_token = "<|im_end|>", "<|endoftext|>"
     made.chat_template = (HERE / "chat_template.jinja").read_text(encoding="utf-8")
     return made

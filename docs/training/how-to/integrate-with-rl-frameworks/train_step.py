@@ -21,23 +21,28 @@ os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 os.environ.setdefault("TQDM_DISABLE", "1")
 
-import torch
 from rollout_to_chat import BadInput, read_rows
 from token_bundles import advantages
 
 import practice_policy
 
+# torch takes seconds to import: only where it is needed, after the input has been looked at.
 
-def log_probs(model, one: dict) -> torch.Tensor:
+
+def log_probs(model, one: dict):
     """The log probability of each completion token, given everything before it."""
+    import torch
+
     ids = torch.tensor([one["prompt_ids"] + one["completion_ids"]])
     start = len(one["prompt_ids"])
     hidden = model.model(input_ids=ids).last_hidden_state[0, start - 1 : -1]
     return model.lm_head(hidden).log_softmax(-1).gather(1, ids[0, start:, None])[:, 0]
 
 
-def step(model, trained: list[torch.Tensor], batch: list[dict], gains: list[float], args: argparse.Namespace) -> dict:
+def step(model, trained: list, batch: list[dict], gains: list[float], args: argparse.Namespace) -> dict:
     """Score, compare, and make one step. Returns what was measured."""
+    import torch
+
     optimizer = torch.optim.AdamW(trained, lr=args.learning_rate, weight_decay=0.0)
     tokens = sum(sum(one["mask"]) for one in batch)
     differences, scores = [], []

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import sys
 import tempfile
@@ -24,13 +25,11 @@ os.environ.setdefault("HF_DATASETS_CACHE", tempfile.mkdtemp(prefix="datasets-"))
 os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 
-import torch
-from datasets import load_dataset
 from rollout_to_chat import BadInput, read_rows
-from transformers import PrinterCallback
-from trl import DPOConfig, DPOTrainer, GRPOConfig, GRPOTrainer, SFTConfig, SFTTrainer
 
 import practice_policy
+
+# torch, transformers and TRL take seconds to import: only where they are needed, after the input has been looked at.
 
 GENERATIONS = 4
 
@@ -43,29 +42,39 @@ def common(args: argparse.Namespace) -> dict:
     }
 
 
-def rows_of(path: Path, *wanted: str):
-    """The file as a dataset. Refuses what is no file of this kind, before the trainer does in its own words."""
+def rows_of(path: Path, *forms: tuple[str, ...]):
+    """The file as a dataset of the first form that its rows have, and of tools. Refuses what is no file of this kind."""
     number, row = next(iter(read_rows(path)))
-    if missing := [key for key in wanted if key not in row]:
-        raise BadInput(f"{path}:{number}: no {missing[0]}. Give a file that convert_for_trainers.py wrote for trl")
-    return load_dataset("json", data_files=str(path), split="train")
+    keys = next((form for form in forms if row.keys() >= set(form)), None)
+    if keys is None:
+        wanted = ", or ".join(" and ".join(form) for form in forms)
+        raise BadInput(f"{path}:{number}: the row has no {wanted}. Give a file that convert_for_trainers.py wrote for trl")
+    from datasets import load_dataset
+
+    rows = load_dataset("json", data_files=str(path), split="train")
+    return rows.select_columns([key for key in (*keys, "tools") if key in rows.column_names])
 
 
-def sft(args, model, tokenizer) -> SFTTrainer:
+def sft(args):
+    """Rows of prompt and completion train the completion alone: answers that the prompt shows stay out of the loss."""
+    rows = rows_of(args.file, ("messages",), ("prompt", "completion"))
+    from trl import SFTConfig, SFTTrainer
+
     settings = SFTConfig(**common(args), assistant_only_loss=True, max_length=args.max_length, per_device_train_batch_size=2)
-    rows = rows_of(args.file, "messages").remove_columns("source")
-    return SFTTrainer(model, args=settings, train_dataset=rows, processing_class=tokenizer)
+    return SFTTrainer(load(args), args=settings, train_dataset=rows, processing_class=tokenizer(args))
 
 
-def dpo(args, model, tokenizer) -> DPOTrainer:
+def dpo(args):
+    rows = rows_of(args.file, ("prompt", "chosen", "rejected"))
+    from trl import DPOConfig, DPOTrainer
+
     settings = DPOConfig(**common(args), max_length=args.max_length, per_device_train_batch_size=2)
-    rows = rows_of(args.file, "prompt", "chosen", "rejected").remove_columns("source")
-    return DPOTrainer(model, ref_model=load(args), args=settings, train_dataset=rows, processing_class=tokenizer)
+    return DPOTrainer(load(args), ref_model=load(args), args=settings, train_dataset=rows, processing_class=tokenizer(args))
 
 
-def grpo(args, model, tokenizer) -> GRPOTrainer:
+def grpo(args):
     """Prompts and rewards come from Gym: rollout_func looks up what was collected for each prompt."""
-    rows = rows_of(args.file, "prompt", "gym_row")
+    rows = rows_of(args.file, ("prompt", "gym_row"))
     collected: dict[int, list[dict]] = {}
     for _, one in read_rows(args.trajectories):
         collected.setdefault(one["task"], []).append(one)
@@ -75,8 +84,9 @@ def grpo(args, model, tokenizer) -> GRPOTrainer:
     # A task whose rewards are all equal has advantage 0: put those that teach something first.
     usable.sort(key=lambda number: len({one["reward"] for one in collected[number]}) < 2)
     tasks = {json.dumps(rows[number]["prompt"]): number for number in usable}
+    from trl import GRPOConfig, GRPOTrainer
 
-    def rollout_func(prompts: list, trainer: GRPOTrainer) -> dict:
+    def rollout_func(prompts: list, trainer) -> dict:
         """TRL sends each prompt as often as it wants completions. With your endpoint, collect here, after syncing weights."""
         taken: dict[int, int] = {}
         answer = {"prompt_ids": [], "completion_ids": [], "logprobs": [], "env_mask": [], "gym_reward": []}
@@ -95,8 +105,8 @@ def grpo(args, model, tokenizer) -> GRPOTrainer:
         **common(args), per_device_train_batch_size=GENERATIONS, num_generations=GENERATIONS, max_completion_length=1024, shuffle_dataset=False,
     )
     return GRPOTrainer(
-        model, reward_funcs=gym_reward, args=settings, train_dataset=rows.select(usable).select_columns(["prompt"]),
-        processing_class=tokenizer, rollout_func=rollout_func,
+        load(args), reward_funcs=gym_reward, args=settings, train_dataset=rows.select(usable).select_columns(["prompt"]),
+        processing_class=tokenizer(args), rollout_func=rollout_func,
     )
 
 
@@ -108,15 +118,22 @@ def load(args: argparse.Namespace):
     return AutoModelForCausalLM.from_pretrained(args.model)
 
 
+def tokenizer(args: argparse.Namespace):
+    """The practice model's; of another model TRL takes the one that belongs to it."""
+    return args.tokenizer or (practice_policy.tokenizer() if args.model in ("tiny", "smollm2") else None)
+
+
 def step(args: argparse.Namespace, trainer) -> bool:
     """Train, and say by how much the loss and the weights moved."""
+    from transformers import PrinterCallback
+
     before = {name: weight.detach().clone() for name, weight in trainer.model.named_parameters() if weight.requires_grad}
     trainer.remove_callback(PrinterCallback)
     trainer.train()
     moved = max((weight.detach() - before[name]).abs().max().item() for name, weight in trainer.model.named_parameters() if name in before)
     log = next(entry for entry in trainer.state.log_history if "loss" in entry)
     print(f"{args.kind}: {args.steps} step of TRL, loss {log['loss']:.4f}, gradient norm {log['grad_norm']:.4f}, largest change of a weight {moved:.1e}")
-    return moved > 0 and torch.isfinite(torch.tensor(log["loss"])).item()
+    return moved > 0 and math.isfinite(log["loss"])
 
 
 def parse(argv: list[str] | None = None) -> argparse.Namespace:
@@ -130,6 +147,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--gpu", action="store_true", help="train on the GPUs that accelerate finds")
     parser.add_argument("--max-length", type=int, default=2048, help="longer sequences are cut at the end (default: %(default)s)")
     parser.add_argument("-o", "--output", type=Path, default=Path("trained"), help="folder for what the trainer writes (default: %(default)s)")
+    parser.set_defaults(tokenizer=None)  # check_loaders.py sets one with another template
     args = parser.parse_args(argv)
     if args.kind == "grpo" and not args.trajectories:
         parser.error("grpo needs --trajectories")
@@ -139,8 +157,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
 def main() -> int:
     args = parse()
     try:
-        tokenizer = practice_policy.tokenizer() if args.model in ("tiny", "smollm2") else None
-        trainer = {"sft": sft, "dpo": dpo, "grpo": grpo}[args.kind](args, load(args), tokenizer)
+        trainer = {"sft": sft, "dpo": dpo, "grpo": grpo}[args.kind](args)
     except BadInput as error:
         print(f"train_trl.py: {error}", file=sys.stderr)
         return 2

@@ -1,0 +1,215 @@
+"""Problems: what can go wrong, written once in the troubleshooting guide's folder and shown wherever it helps.
+
+    :::{problem} head-server-port-taken
+    :by: servers
+    `Head server finished unexpectedly!`
+
+    **Cause**: ... **Fix**: ... **It worked** if ...
+    :::
+
+The first paragraph is the title: the exact message as code, with ``...`` for what varies, or the symptom in words. The guide
+itself includes the files; other guides show some of their entries with ``{problems}``, reference pages with
+``{problem-table}``, and the role ``{problem}`` links to one. An entry that the guide does not show, one that is there twice
+and an id that does not exist are build warnings.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from docutils import nodes
+from docutils.parsers.rst import directives
+from sphinx import addnodes
+from sphinx.util import logging
+from sphinx.util.docutils import ReferenceRole, SphinxDirective
+
+logger = logging.getLogger(__name__)
+
+HOME = "training/how-to/troubleshoot-common-issues"
+# Who prints the message: what ``:by:`` accepts, and how a reader knows it.
+PRINTED_BY = {
+    "command": "any `gym` command, while it reads the configuration",
+    "data": "`gym dataset`",
+    "servers": "the servers (`gym env start`)",
+    "run": "`gym eval run`",
+    "after": "`gym eval` on finished rollouts, and `gym env test`",
+    "endpoint": "the model endpoint",
+    "trainer": "the trainer",
+    "system": "the operating system",
+    "script": "a script of these guides",
+    "nobody": "nobody: nothing is printed",
+}
+ENTRY = re.compile(
+    r"^:::\{problem\} (?P<id>\S+)\n(?P<options>(?::\w+:[^\n]*\n)*)(?P<title>(?:[^\n]+\n)+)\n(?P<body>.*?)\n:::$", re.M | re.S
+)
+CODE = re.compile(r"(?<!`)(`+)(?!`) ?(.+?) ?(?<!`)\1(?!`)")
+PARTS = re.compile(r"\*\*Cause\*\*:\s+(?P<cause>.+?)\s+\*\*Fix\*\*:\s+(?P<fix>.+?)\s+\*\*It\s+worked\*\*\s+(?P<worked>.+)", re.S)
+
+
+class Entry(NamedTuple):
+    id: str
+    file: Path
+    source: str
+    title: str
+    body: str
+    options: dict[str, str]
+
+    @property
+    def messages(self) -> list[str]:
+        return [code for _, code in CODE.findall(self.title)]
+
+
+def read(docs: Path) -> list[Entry]:
+    """All entries, in the order of their files."""
+    found = []
+    for file in sorted((docs / HOME).glob("*.md")):
+        for match in ENTRY.finditer(file.read_text(encoding="utf-8")):
+            options = dict(re.findall(r"^:(\w+): *(.*)$", match["options"], re.M))
+            title = " ".join(match["title"].split())
+            found.append(Entry(match["id"], file, match[0], title, match["body"], options))
+    return found
+
+
+def entries_of(env) -> dict[str, Entry]:
+    """The entries by id. The page that asks is read again when one of their files changes."""
+    found = {}
+    for entry in read(Path(env.srcdir)):
+        env.note_dependency(str(entry.file))
+        found.setdefault(entry.id, entry)
+    return found
+
+
+def inline(text: str) -> Iterator[nodes.Node]:
+    """A title or a label: words and code."""
+    end = 0
+    for match in CODE.finditer(text):
+        yield nodes.Text(text[end:match.start()])
+        yield nodes.literal("", match[2])
+        end = match.end()
+    yield nodes.Text(text[end:])
+
+
+def link(env, id: str, *text: nodes.Node) -> addnodes.pending_xref:
+    """A link to where the guide shows an entry. Sphinx resolves ``keyword`` as a label, too, but keeps code in the text as code."""
+    return addnodes.pending_xref(
+        "", nodes.inline("", "", *text), refdomain="std", reftype="keyword", refwarn=True,
+        reftarget=f"problem-{id}", refdoc=env.docname,
+    )  # fmt: skip
+
+
+class Problem(SphinxDirective):
+    """One entry: a section with an anchor, wherever it stands."""
+
+    required_arguments = 1
+    has_content = True
+    option_spec = {
+        "by": lambda value: directives.choice(value, list(PRINTED_BY)),
+        "in": directives.unchanged_required,
+        "seen": directives.unchanged_required,
+    }
+
+    def run(self) -> list[nodes.Node]:
+        lines = list(self.content)
+        end = lines.index("") if "" in lines else len(lines)
+        section = nodes.section(ids=[f"problem-{self.arguments[0]}"], classes=["problem"])
+        section += nodes.title("", "", *inline(" ".join(lines[:end])))
+        section += nodes.paragraph("", "", *self.origin(), classes=["problem-origin"])
+        self.state.nested_parse(self.content[end:], self.content_offset + end, section)
+        if self.env.docname == HOME:  # what links lead to
+            section["names"].append(section["ids"][0])
+            self.state.document.note_explicit_target(section)
+        return [section]
+
+    def origin(self) -> Iterator[nodes.Node]:
+        by = self.options.get("by", "nobody")
+        if by == "nobody":
+            yield nodes.Text("Nothing is printed")
+        else:
+            yield from inline(f"Printed by {PRINTED_BY[by]}")
+        if "in" in self.options:
+            yield from inline(f"; raised in `{self.options['in']}`")
+        threads = self.options.get("seen", "").split()
+        for number, thread in enumerate(threads):
+            repository, _, issue = thread.partition("#")
+            yield nodes.Text(", " if number else "; not reproduced here, see ")
+            yield nodes.reference("", thread, refuri=f"https://github.com/{repository}/issues/{issue}")
+
+
+class Problems(SphinxDirective):
+    """``{problems}``: the entries whose ids stand in it, one a line."""
+
+    has_content = True
+
+    def run(self) -> list[nodes.Node]:
+        return self.show(list(self.entries()))
+
+    def entries(self) -> Iterator[Entry]:
+        known = entries_of(self.env)
+        for id in " ".join(self.content).split():
+            if id in known:
+                yield known[id]
+            else:
+                logger.warning("there is no problem %r", id, location=self.get_location())
+
+    def show(self, entries: list[Entry]) -> list[nodes.Node]:
+        return self.parse_text_to_nodes("\n\n".join(entry.source for entry in entries))
+
+
+class ProblemTable(Problems):
+    """``{problem-table}``: message, cause and fix in a row, the message linked to the entry."""
+
+    def show(self, entries: list[Entry]) -> list[nodes.Node]:
+        rows = []
+        for entry in entries:
+            parts = PARTS.search(entry.body)
+            cells = [" ".join(parts[name].split()) for name in ("cause", "fix")] if parts else [entry.body, ""]
+            cells = [cell[0].upper() + cell[1:] for cell in cells]
+            rows.append(" | ".join(["", f"{{problem}}`{entry.id}`", *(cell.replace("|", "\\|") for cell in cells), ""]).strip())
+        return self.parse_text_to_nodes("\n".join(["| Message | Cause | Fix |", "| --- | --- | --- |", *rows]))
+
+
+class ProblemList(SphinxDirective):
+    """``{problem-list}``: every entry as a link, grouped by who prints it."""
+
+    def run(self) -> list[nodes.Node]:
+        found: list[nodes.Node] = []
+        known = sorted(entries_of(self.env).values(), key=lambda entry: entry.title.strip("`").lower())
+        for by, who in PRINTED_BY.items():
+            links = [link(self.env, entry.id, *inline(entry.title)) for entry in known if entry.options.get("by") == by]
+            if links:
+                found.append(nodes.paragraph("", "", nodes.strong("", "", *inline(who[0].upper() + who[1:]))))
+                found.append(nodes.bullet_list("", *(nodes.list_item("", nodes.paragraph("", "", each)) for each in links)))
+        return found
+
+
+class Link(ReferenceRole):
+    """``{problem}`ID` `` or ``{problem}`words <ID>` ``."""
+
+    def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
+        entry = entries_of(self.env).get(self.target)
+        text = self.title if self.has_explicit_title or not entry else entry.title
+        return [link(self.env, self.target, *inline(text))], []
+
+
+def check(app, env) -> None:
+    """Each entry is there once, and the guide shows it."""
+    places: dict[str, Path] = {}
+    for entry in read(Path(env.srcdir)):
+        if entry.id in places:
+            logger.warning("problem %r is in %s already", entry.id, places[entry.id].name, location=str(entry.file))
+        places.setdefault(entry.id, entry.file)
+        if f"problem-{entry.id}" not in env.domains["std"].labels:
+            logger.warning("%s does not show problem %r", HOME, entry.id, location=str(entry.file))
+
+
+def setup(app) -> dict:
+    app.add_directive("problem", Problem)
+    app.add_directive("problems", Problems)
+    app.add_directive("problem-table", ProblemTable)
+    app.add_directive("problem-list", ProblemList)
+    app.add_role("problem", Link())
+    app.connect("env-check-consistency", check)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

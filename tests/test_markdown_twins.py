@@ -1,0 +1,148 @@
+"""Nothing that a page shows is missing in its Markdown twin: its titles, links, tables, blocks, and each word in its order."""
+
+from __future__ import annotations
+
+import re
+from difflib import unified_diff
+from functools import cache
+from posixpath import splitext
+from urllib.parse import unquote, urldefrag
+
+import pytest
+from bs4 import BeautifulSoup, Tag
+from markdown_it import MarkdownIt
+from site_map import HTML, PAGES, SourcePage
+
+every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+NAMES = {page.name for page in PAGES}
+FOR_THE_SCREEN = "a.headerlink, search, script, style, button, input, label[for=gym-filter], .sd-octicon"
+
+
+@cache
+def body(page: SourcePage) -> Tag:
+    """What the page shows, without what only works on a screen. A drawing counts as its text alternative."""
+    soup = BeautifulSoup((HTML / f"{page.name}.html").read_text(encoding="utf-8"), "html.parser").find("article")
+    for element in soup.select(FOR_THE_SCREEN):
+        element.decompose()
+    for drawing in soup.find_all("svg"):
+        drawing.replace_with(f"Figure: {drawing['aria-label']}")
+    return soup
+
+
+@cache
+def text_of(page: SourcePage) -> str:
+    return (HTML / f"{page.name}.md").read_text(encoding="utf-8")
+
+
+@cache
+def twin(page: SourcePage) -> Tag:
+    """The twin as a Markdown program reads it."""
+    html = MarkdownIt("commonmark").enable("table").render(text_of(page))
+    return BeautifulSoup(html, "html.parser")
+
+
+def words(element: Tag) -> list[str]:
+    return re.sub(r"\s+", " ", element.get_text(" ")).split()
+
+
+def joined(element: Tag) -> str:
+    return "".join(words(element))
+
+
+def same(page: list, other: list) -> str:
+    return "\n".join(unified_diff([str(x) for x in page], [str(x) for x in other], "page", "twin", lineterm="", n=1))
+
+
+@every_page
+def test_no_title_is_lost(page: SourcePage) -> None:
+    titles = [[(e.name, joined(e)) for e in tree(page).select("h1, h2, h3, h4, h5, h6")] for tree in (body, twin)]
+    assert same(*titles) == ""
+
+
+@every_page
+def test_no_link_is_lost_or_leads_elsewhere(page: SourcePage) -> None:
+    def at_the_twin(link: str) -> str:
+        address, anchor = urldefrag(link)
+        name, suffix = splitext((HTML / page.name).parent.joinpath(address).resolve().relative_to(HTML).as_posix()) if ":" not in link else ("", "")
+        return link.replace(".html", ".md") if suffix == ".html" and name in NAMES else link
+
+    links = [[(joined(e), e["href"]) for e in tree(page).select("a[href]")] for tree in (body, twin)]
+    assert same([(text, at_the_twin(link)) for text, link in links[0]], links[1]) == ""
+
+
+@every_page
+def test_no_cell_of_a_table_is_lost(page: SourcePage) -> None:
+    tables = [
+        [[[joined(cell) for cell in row.select("th, td")] for row in table.select("tr")] for table in tree(page).select("table")]
+        for tree in (body, twin)
+    ]
+    assert same([row for table in tables[0] for row in table], [row for table in tables[1] for row in table]) == ""
+    assert len(tables[0]) == len(tables[1])
+
+
+@every_page
+def test_no_block_is_lost_or_changed(page: SourcePage) -> None:
+    shown = [(re.search(r"highlight-(\S+)", " ".join(e.parent["class"]))[1], e.pre.get_text()) for e in body(page).select("div.highlight")]
+    written = [((e.code.get("class") or ["language-"])[0].removeprefix("language-"), e.get_text()) for e in twin(page).select("pre")]
+    assert same([(kind, text.rstrip()) for kind, text in shown], [(kind, text.rstrip()) for kind, text in written]) == ""
+
+
+@every_page
+def test_no_word_is_lost(page: SourcePage) -> None:
+    """All words, in their order. The description, and how the page was verified, stand around the body of the page."""
+    description = " ".join(page.front_matter["description"].split())
+    assert text_of(page).splitlines()[2] == f"> {description}"
+    tree = BeautifulSoup(str(twin(page)), "html.parser")
+    tree.find("blockquote").decompose()
+    after = BeautifulSoup((HTML / f"{page.name}.html").read_text(encoding="utf-8"), "html.parser").select("p.verified")
+    shown, written = "".join(joined(element) for element in [body(page), *after]), joined(tree)
+    at = next((i for i, (a, b) in enumerate(zip(shown, written)) if a != b), min(len(shown), len(written)))
+    assert shown[at : at + 100] == written[at : at + 100], f"after {shown[max(at - 60, 0) : at]!r}"
+
+
+@every_page
+def test_links_of_the_twin_resolve(page: SourcePage) -> None:
+    assert broken(page.name, text_of(page), twin(page)) == []
+
+
+def broken(name: str, text: str, tree: Tag) -> list[str]:
+    result = []
+    for link in (element["href"] for element in tree.select("a[href]")):
+        if re.match(r"[a-z]+:", link):
+            continue
+        address, anchor = urldefrag(link)
+        target = (HTML / name).parent.joinpath(unquote(address)).resolve() if address else HTML / f"{name}.md"
+        source = next((page for page in PAGES if HTML / f"{page.name}.md" == target), None)
+        if not target.is_file() or not target.is_relative_to(HTML) or (anchor and source and anchor not in anchors(source)):
+            result.append(link)
+    return result
+
+
+@cache
+def anchors(page: SourcePage) -> set[str]:
+    """What a Markdown viewer lets one link to: named places, and headings by their text in lower case."""
+    text = text_of(page)
+    titles = [re.sub(r"[^\w\- ]", "", e.get_text().strip().lower()).replace(" ", "-") for e in twin(page).select("h1, h2, h3, h4, h5, h6")]
+    return set(re.findall(r'<a id="([^"]+)"></a>', text)) | set(titles)
+
+
+def test_llms_txt_names_each_page_with_its_description() -> None:
+    text = (HTML / "llms.txt").read_text(encoding="utf-8")
+    assert re.match(r"# .+\n\n> .+\n", text)
+    entries = re.findall(r"^- \[(.+?)\]\((.+?)\.md\): (.+)$", text, re.M)
+    assert {(name, description) for _, name, description in entries} == {(page.name, page.front_matter["description"]) for page in PAGES}
+    assert {(title, name) for title, name, _ in entries} == {(page.headings[0][1], page.name) for page in PAGES}
+
+
+def test_llms_full_txt_holds_each_page_with_links_that_work_from_there() -> None:
+    text = (HTML / "llms-full.txt").read_text(encoding="utf-8")
+    tree = BeautifulSoup(MarkdownIt("commonmark").enable("table").render(text), "html.parser")
+    assert len(tree.select("h1")) == len(PAGES)
+    assert len(tree.select("pre")) == sum(len(twin(page).select("pre")) for page in PAGES)
+    assert broken("llms-full.txt", text, tree) == []
+
+
+@every_page
+def test_a_program_finds_the_twin(page: SourcePage) -> None:
+    head = BeautifulSoup((HTML / f"{page.name}.html").read_text(encoding="utf-8"), "html.parser").head
+    assert head.select_one('link[rel=alternate][type="text/markdown"]')["href"] == f"{page.path.stem}.md"

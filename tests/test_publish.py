@@ -1,0 +1,88 @@
+"""What a published site needs: its address where it is configured and nowhere else, redirects, a page for missing ones."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import urljoin, urlsplit
+from xml.etree import ElementTree
+
+import pytest
+from bs4 import BeautifulSoup
+from pages import DOCS, ROOT
+from site_map import HTML, PAGES
+
+ADDRESS = "https://example.com/deep/docs"
+REDIRECTS = [line.split() for line in (DOCS / "redirects.txt").read_text(encoding="utf-8").splitlines() if line and line[0] != "#"]
+
+
+def read(path: Path) -> BeautifulSoup:
+    return BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
+
+
+def test_without_an_address_nothing_names_one() -> None:
+    assert not (HTML / "sitemap.xml").exists()
+    for page in PAGES:
+        assert read(HTML / f"{page.name}.html").head.select('[rel=canonical], [property^="og:"]') == []
+
+
+@pytest.mark.parametrize(("old", "new"), REDIRECTS, ids=lambda name: name)
+def test_a_redirect_leads_to_a_page(old: str, new: str) -> None:
+    assert (DOCS / new).is_file() and not (DOCS / old).exists()
+    stub = HTML / Path(old).with_suffix(".html")
+    assert (stub.parent / read(stub).a["href"]).resolve() == HTML / Path(new).with_suffix(".html")
+
+
+def test_the_page_for_missing_ones_lists_every_page() -> None:
+    links = {link["href"] for link in read(HTML / "404.html").article.select("a[href]")}
+    assert links == {f"{page.name}.html" for page in PAGES if page.name != "index"}
+    assert read(HTML / "404.html").select_one("article form[action='search.html'] input[name=q]")
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site, built with an address."""
+    target = tmp_path_factory.mktemp("published")
+    command = [sys.executable, "-m", "sphinx", "-c", ".", "-W", "-n", "--keep-going", "-q", "docs", str(target)]
+    subprocess.run(command, cwd=ROOT, env={**os.environ, "SITE_ADDRESS": ADDRESS}, check=True)
+    return target
+
+
+@pytest.mark.live
+def test_with_an_address_each_page_has_a_card_and_says_where_it_is(published: Path) -> None:
+    for page in PAGES:
+        head = read(published / f"{page.name}.html").head
+        here = f"{ADDRESS}/{page.name}.html"
+        card = {tag["property"]: tag["content"] for tag in head.select('[property^="og:"]')}
+        assert head.select_one("[rel=canonical]")["href"] == card["og:url"] == here
+        assert card["og:title"] == page.headings[0][1].replace("`", "")
+        assert card["og:description"] == head.select_one("[name=description]")["content"] == page.front_matter["description"]
+        assert (published / urlsplit(card["og:image"]).path.removeprefix("/deep/docs/")).read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.live
+def test_the_sitemap_lists_every_page_and_nothing_else(published: Path) -> None:
+    found = {element.text for element in ElementTree.parse(published / "sitemap.xml").iter() if element.tag.endswith("loc")}
+    assert found == {f"{ADDRESS}/{page.name}.html" for page in PAGES}
+
+
+@pytest.mark.live
+def test_the_page_for_missing_ones_works_at_any_depth(published: Path) -> None:
+    page = read(published / "404.html")
+    asked = f"{ADDRESS}/a/b/missing.html"
+    links = [element.get(key) for key in ("href", "src", "action") for element in page.select(f"[{key}]")]
+    paths = [urlsplit(urljoin(asked, link)).path for link in links if not link.startswith("#")]
+    assert [path for path in paths if not (published / path.removeprefix("/deep/docs/")).is_file()] == []
+    assert page.html["data-content_root"] == "/deep/docs/"
+
+
+@pytest.mark.live
+def test_the_twins_name_the_address(published: Path) -> None:
+    for name in ("llms.txt", "llms-full.txt", *(f"{page.name}.md" for page in PAGES)):
+        text = re.sub(r"^( *)(`{3,}).*?^\1\2$", "", (published / name).read_text(encoding="utf-8"), flags=re.S | re.M)
+        assert [link for link in re.findall(r"\]\(<?([^)>\s]+)", text) if not re.match(r"https?:|#", link)] == [], name
+
+
