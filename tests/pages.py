@@ -128,12 +128,11 @@ class Gym:
         That costs minutes, and is impossible on a Python that is older than the package asks for. A reader needs neither.
         """
         for kind in ("resources_servers", "responses_api_agents", "responses_api_models", "environment_servers"):
-            for server in (self.servers_installed() / kind).iterdir():
-                if (server / "app.py").exists():
-                    link = self.servers / kind / server.name / ".venv"
-                    link.parent.mkdir(parents=True, exist_ok=True)
-                    if not link.exists():
-                        link.symlink_to(self.folder)
+            for app in (self.servers_installed() / kind).glob("**/app.py"):
+                link = self.servers / app.parent.parent.name / app.parent.name / ".venv"
+                link.parent.mkdir(parents=True, exist_ok=True)
+                if not link.exists():
+                    link.symlink_to(self.folder)
         shim = folder / "gym"
         shim.write_text(
             "#!/bin/bash\n"

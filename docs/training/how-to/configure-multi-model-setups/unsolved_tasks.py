@@ -71,7 +71,7 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     finally:
         temporary.unlink(missing_ok=True)
-    print(f"{len(seen)} tasks, {len(seen) - written} solved, {written} to {args.output if written else 'go on: none'}")
+    print(f"{len(seen)} tasks, {len(seen) - written} solved, {written} to {args.output if written else 'write'}")
     return 0 if written else 1
 
 
