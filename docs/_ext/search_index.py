@@ -1,7 +1,8 @@
-"""The index of the site's search: what each page and each of its sections holds, in words.
+"""The site's search: the index that ``search.html`` loads, and that page itself in place of Sphinx's own.
 
-It is collected while pages are read, kept with Sphinx's environment, and written as one script: a page that was opened
-from disk may load a script, but no data file. ``search.js`` ranks it. ``search_terms.yaml`` has the synonyms.
+The index holds what each page and each section says, in words and sentences; it is collected while pages are read and
+kept with Sphinx's environment. It is a script, because a page opened from disk may load a script but no data file.
+``docs/_static/search/engine.js`` ranks, ``terms.yaml`` beside this file has the words of readers.
 """
 
 from __future__ import annotations
@@ -12,108 +13,116 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import front_matter
+import problems
 import yaml
 from docutils import nodes
 from sphinx import addnodes
 from sphinx.search import IndexBuilder
 
-HERE = Path(__file__).parent
-STATIC = HERE.parent / "_static"
-TERMS = HERE / "search_terms.yaml"
-CODE_WORD = re.compile(r"[A-Za-z_][\w.@-]*[A-Za-z0-9]")
+TERMS = Path(__file__).with_name("terms.yaml")
+SCRIPTS = ("minisearch.min.js", "engine.js", "page.js")  # of docs/_static/search, in this order
+RECORD = (nodes.section, addnodes.desc)
+SILENT = (nodes.title, nodes.literal_block, nodes.raw, nodes.comment, nodes.image, addnodes.index, addnodes.toctree)
+NAME = re.compile(r"[A-Za-z_][\w.@/-]*[A-Za-z0-9]")
 
 
-def text_of(node: nodes.Node) -> str:
+def words(node: nodes.Node) -> str:
     return " ".join(node.astext().split())
 
 
-def blocks(node: nodes.Node) -> Iterator[str]:
-    """The paragraphs, captions and table rows below a node; not its code, and not what is a record of its own."""
-    if isinstance(node, nodes.row):
-        yield " · ".join(filter(None, map(text_of, node.children)))
-    elif isinstance(node, (nodes.literal_block, nodes.raw, nodes.comment, nodes.section, addnodes.desc, addnodes.index, addnodes.toctree)):
-        return
-    elif isinstance(node, nodes.TextElement):
-        yield text_of(node)
-    else:
-        for child in node.children:
-            yield from blocks(child)
-
-
-def own(node: nodes.Element, kind: type[nodes.Node]) -> Iterator[nodes.Node]:
-    """The nodes of a kind that belong to this record and to none below it."""
+def statements(node: nodes.Node) -> Iterator[str]:
+    """The paragraphs, captions and table rows of a record: not its code, nor the records below it."""
     for child in node.children:
-        if isinstance(child, kind):
-            yield child
-        if isinstance(child, nodes.Element) and not isinstance(child, (nodes.section, addnodes.desc)):
-            yield from own(child, kind)
+        if isinstance(child, nodes.row):
+            yield " · ".join(filter(None, map(words, child.children)))
+        elif isinstance(child, nodes.TextElement) and not isinstance(child, SILENT):
+            yield words(child)
+        elif not isinstance(child, (*RECORD, *SILENT)):
+            yield from statements(child)
 
 
-def record(anchor: str, title: str, node: nodes.Element, keywords: list[str]) -> dict:
-    body = [text for text in blocks_below(node) if text]
-    code = dict.fromkeys(word for block in own(node, nodes.literal_block) for word in CODE_WORD.findall(block.astext()))
-    return {"id": anchor, "title": title, "text": body, "code": " ".join(code), "also": " ".join(dict.fromkeys(keywords))}
-
-
-def blocks_below(node: nodes.Element) -> Iterator[str]:
+def code(node: nodes.Node) -> Iterator[str]:
+    """The names in a record's code: keys, options and functions are searched for, numbers and punctuation are not."""
     for child in node.children:
-        if not isinstance(child, nodes.title):
-            yield from blocks(child)
+        if isinstance(child, nodes.literal_block):
+            yield from NAME.findall(child.astext())
+        elif isinstance(child, nodes.Element) and not isinstance(child, RECORD):
+            yield from code(child)
 
 
-def entry_words(description: addnodes.desc) -> list[str]:
-    """The names under which an entry stands in an index: its flags and its earlier names among them."""
-    siblings = description.parent.children
-    before = siblings[siblings.index(description) - 1]
-    found = before["entries"] if isinstance(before, addnodes.index) else []
-    return [re.sub(r" \([^)]*\)$", "", entry[1]) for entry in found]
+def entry_names(entry: addnodes.desc) -> Iterator[str]:
+    """What an entry of the reference is called: its anchors, and its names in the index, flags and earlier ones among them."""
+    for signature in entry.findall(addnodes.desc_signature):
+        yield from signature["ids"]
+    before = entry.parent.children[entry.parent.index(entry) - 1]
+    for _, name, *_ in before["entries"] if isinstance(before, addnodes.index) else ():
+        yield re.sub(r" \([^)]*\)$", "", name)
+
+
+def records(docname: str, doctree: nodes.document) -> Iterator[dict]:
+    """The page's introduction, then its sections and entries."""
+    for node in doctree.findall(lambda node: isinstance(node, RECORD)):
+        record: dict = {}
+        if isinstance(node, addnodes.desc):
+            titles = [words(signature) for signature in node.findall(addnodes.desc_signature)]
+            names = list(dict.fromkeys(entry_names(node)))
+            if not names:
+                continue
+            record = {"id": names[0], "title": ", ".join(dict.fromkeys(titles)), "names": " ".join(names)}
+            node = node.next_node(addnodes.desc_content)
+        else:
+            record = {"id": node["ids"][0] if isinstance(node.parent, nodes.section) else "", "title": words(node.next_node(nodes.title))}
+            if "problem" in node["classes"]:
+                if docname != problems.HOME:
+                    continue  # a guide shows an entry that is found where it lives
+                record["messages"] = [words(literal) for literal in node.next_node(nodes.title).findall(nodes.literal)]
+        record["text"] = [text for text in statements(node) if text]
+        record["code"] = " ".join(dict.fromkeys(code(node)))
+        yield {key: value for key, value in record.items() if value or key in ("id", "text")}
 
 
 def collect(app, doctree) -> None:
-    """One record for each section and each entry, in the order of the page; the first stands for the page's introduction."""
-    records = []
-    for node in doctree.findall(lambda node: isinstance(node, (nodes.section, addnodes.desc))):
-        if isinstance(node, nodes.section):
-            anchor = "" if isinstance(node.parent, nodes.document) else node["ids"][0]
-            records.append(record(anchor, text_of(node.next_node(nodes.title)), node, []))
-        else:
-            signatures = list(node.findall(addnodes.desc_signature))
-            anchors = [anchor for signature in signatures for anchor in signature["ids"]]
-            if anchors:
-                title = ", ".join(dict.fromkeys(text_of(signature) for signature in signatures))
-                records.append(record(anchors[0], title, node.next_node(addnodes.desc_content), [*anchors, *entry_words(node)]))
-    app.env.search_records = getattr(app.env, "search_records", {}) | {app.env.current_document.docname: records}
+    docname = app.env.current_document.docname
+    app.env.search_records = getattr(app.env, "search_records", {}) | {docname: list(records(docname, doctree))}
 
 
-def links(app, doctree) -> None:
-    """What other pages say where they link to a page: the row of a table that ends in the link."""
-    said = []
-    for reference in doctree.findall(addnodes.pending_xref):
-        row = reference.parent
-        while row is not None and not isinstance(row, nodes.row):
-            row = row.parent
-        if row is not None and reference["refdomain"] in ("doc", "std"):
-            said.append((reference["reftarget"], reference.get("reftargetid"), text_of(row.children[0])))
-    app.env.search_links = getattr(app.env, "search_links", {}) | {app.env.current_document.docname: said}
-    print(said)
+def merge(app, env, docnames, other) -> None:
+    env.search_records = getattr(env, "search_records", {}) | {name: other.search_records[name] for name in docnames}
 
 
-def write(app, exception):
-    if exception or app.builder.format != "html":
-        return
-    env = app.env
-    pages = []
-    for docname in sorted(env.search_records):
-        page = front_matter.find(env, docname)
-        meta = env.metadata[docname]
-        pages.append({"url": docname + ".html", "title": env.titles[docname].astext(), "description": meta.get("description", ""), "sections": env.search_records[docname]})
-    Path(app.outdir, "records.json").write_text(json.dumps(pages, ensure_ascii=False))
-    Path(app.outdir, "stem.js").write_text(IndexBuilder(env, "en", {}, "").get_js_stemmer_code())
+def index(env) -> str:
+    terms = yaml.safe_load(TERMS.read_text(encoding="utf-8"))
+    pages = [
+        {
+            "url": f"{name}.html",
+            "title": env.titles[name].astext(),
+            "description": env.metadata[name].get("description", ""),
+            "asked": terms["pages"].get(name.removeprefix("training/"), []),
+            "sections": env.search_records[name],
+        }
+        for name in sorted(env.found_docs)
+    ]
+    data = {"stop": terms["stop"].split(), "synonyms": terms["synonyms"], "pages": pages}
+    stemmer = IndexBuilder(env, "en", {}, "").get_js_stemmer_code()
+    return f"{stemmer}\nconst SEARCH_DATA = {json.dumps(data, ensure_ascii=False, separators=(',', ':'))};\n"
+
+
+def write(app) -> Iterator[tuple[str, dict, str]]:
+    text = index(app.env)
+    Path(app.outdir, "search-index.js").write_text(text, encoding="utf-8")
+    yield "search", {"index": f"search-index.js?v={hashlib.sha256(text.encode()).hexdigest()[:8]}"}, "search.html"
+
+
+def add_scripts(app, pagename, templatename, context, doctree) -> None:
+    for name in SCRIPTS if pagename == "search" else ():
+        app.add_js_file(f"search/{name}", loading_method="defer")
 
 
 def setup(app) -> dict:
+    app.add_config_value("search_changed", [file.stat().st_mtime_ns for file in (Path(__file__), TERMS)], "env", types=[list])
+    app.connect("builder-inited", lambda app: setattr(app.builder, "search", False))  # Sphinx's own index and page
     app.connect("doctree-read", collect)
-    app.connect("doctree-read", links)
-    app.connect("build-finished", write)
+    app.connect("env-merge-info", merge)
+    app.connect("html-collect-pages", write)
+    app.connect("html-page-context", add_scripts)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

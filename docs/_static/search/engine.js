@@ -1,0 +1,165 @@
+// Ranks the pages of this site, and the sections within them, for a question. MiniSearch does the matching; here is what it
+// cannot know: how the words of this field are split and stemmed, which of them mean the same, which message was pasted, and
+// that a page is more than its best section. `data` is what docs/_ext/search_index.py collected.
+const WEIGHTS = {
+  // How much the page as a whole, its best section and its second best count.
+  page: 1, section: 0.5, second: 0.15,
+  // A word of the question; what it stands for; a word that stands for something; an identifier as a whole.
+  word: 1, concept: 0.8, covered: 0.6, whole: 1.5,
+  // A question that names no identifier is for a guide rather than for the reference.
+  reference: 0.9,
+  // The fields of a page, then those of a section.
+  name: 4, description: 2.5, asked: 2.5, headings: 1.5, body: 2, half: 2,
+  title: 2, names: 3, text: 1, code: 0.4,
+};
+const BM25 = { k: 1.2, b: 0.7, d: 0.5 };
+
+// eslint-disable-next-line no-unused-vars
+function createSearch(data, changed = {}) {
+  const weights = { ...WEIGHTS, ...changed };
+  const stemmer = new Stemmer();
+  const stem = (word) => (/^[a-z]{3,}$/.test(word) ? stemmer.stemWord(word) : word);
+  const stop = new Set(data.stop.map(stem));
+
+  // "--max-output-tokens", "max_output_tokens" and "max output tokens" share their words; the first two share the whole, too.
+  const IDENTIFIER = /[\p{L}\p{N}]+(?:[_.@/-]+[\p{L}\p{N}]+)*/gu;
+  const tokens = new Map(); // each is taken apart once: a site repeats itself
+  function token(text) {
+    if (!tokens.has(text)) {
+      const words = text.replace(/([a-z0-9])([A-Z])/g, "$1_$2").replace(/([A-Z]+)([A-Z][a-z])/g, "$1_$2").toLowerCase().split(/[_.@/-]+/);
+      tokens.set(text, { words, stems: words.map(stem), whole: words.length > 1 ? words.join("") : "", count: 0 });
+    }
+    return tokens.get(text);
+  }
+  const split = (text) => Array.from(text.normalize("NFKC").replace(/[’']s?\b/g, " ").matchAll(IDENTIFIER), ([found]) => token(found));
+
+  // Each group of synonyms is a concept, a term of its own. A phrase is looked up by its first stem.
+  const phrases = new Map();
+  data.synonyms.forEach((group, number) => {
+    for (const phrase of group) {
+      const stems = split(phrase).flatMap((part) => part.stems);
+      phrases.set(stems[0], [...(phrases.get(stems[0]) || []), { stems, concept: `=${number}` }]);
+    }
+  });
+
+  // The stems of a text, its identifiers, and the concepts that it speaks of with the places of their words.
+  function read(parts) {
+    const stems = parts.flatMap((part) => part.stems);
+    const concepts = new Map();
+    stems.forEach((first, at) => {
+      for (const { stems: wanted, concept } of phrases.get(first) || []) {
+        if (wanted.every((word, offset) => stems[at + offset] === word)) {
+          concepts.set(concept, [...(concepts.get(concept) || []), ...wanted.map((_, offset) => at + offset)]);
+        }
+      }
+    });
+    return { stems, concepts, wholes: parts.map((part) => part.whole).filter(Boolean) };
+  }
+  const telling = (word) => !stop.has(word);
+
+  // MiniSearch is given terms, in one string, so that a text is read once for its section and for its page.
+  function terms(text = "") {
+    const parts = split(text);
+    for (const part of parts) part.count += 1;
+    const { stems, wholes, concepts } = read(parts);
+    return [...stems.filter(telling), ...wholes, ...concepts.keys()].join(" ");
+  }
+  // An entry of the reference is found by its whole name as by a title, by a part of it as by any word.
+  const names = (text = "") => text.split(/[\s,]+/).map((name) => token(name.replace(/^\W+|\W+$/g, "")).words.join("")).join(" ");
+
+  const options = { tokenize: (text) => text.split(" "), processTerm: (term) => term || null };
+  const pages = new MiniSearch({ ...options, fields: ["name", "description", "asked", "headings"] });
+  const sections = new MiniSearch({ ...options, fields: ["title", "names", "text", "code"] });
+  const places = [];
+  const messages = [];
+  data.pages.forEach((page, number) => {
+    const headings = [];
+    const body = [];
+    for (const section of page.sections) {
+      const title = terms(section.title);
+      const record = { id: places.length, text: section.text.map(terms).join(" "), code: terms(section.code) };
+      if (section.names) Object.assign(record, { names: names(`${section.title} ${section.names}`), text: `${record.text} ${title}` });
+      else if (section.id) headings.push((record.title = title));
+      body.push(title, record.text, record.code, section.names ? `${terms(section.names)}` : "");
+      for (const message of section.messages || []) messages.push({ place: record.id, terms: new Set(plain(message)) });
+      sections.add(record);
+      places.push({ page: number, section });
+    }
+    pages.add({
+      id: number, name: terms(page.title), description: terms(page.description), asked: page.asked.map(terms).join(" "),
+      headings: headings.join(" "),
+    });
+  });
+
+  // Spelling: a word that occurs nowhere is taken for the nearest one that does.
+  const known = new Map();
+  for (const { words, stems, count } of tokens.values()) {
+    words.forEach((word, at) => known.set(word, (known.get(word) || 0) + count) && known.set(stems[at], known.get(stems[at]) || 0));
+  }
+  const words = [...known.keys()].filter((word) => /^[a-z]{4,}$/.test(word));
+  const vocabulary = new MiniSearch({ ...options, fields: ["id"] });
+  vocabulary.addAll(words.map((id) => ({ id })));
+  function corrected(word, unfinished) {
+    if (!/^[a-z]{4,}$/.test(word) || known.has(stem(word)) || stop.has(stem(word))) return word;
+    const boostDocument = (id) => 1 + Math.log1p(known.get(id)) / 20; // of two that are as near, the one that occurs more often
+    const [nearest] = vocabulary.search(word, { fuzzy: word.length > 7 ? 0.26 : 0.34, maxFuzzy: 2, prefix: unfinished, boostDocument });
+    return nearest ? nearest.id : word;
+  }
+
+  // A pasted message: of the entries whose words are (nearly) all in the question, the one that leaves the least of it over.
+  function plain(text) {
+    const { stems, wholes } = read(split(text));
+    return [...stems, ...wholes].filter((word) => telling(word) && !/^\d+$/.test(word));
+  }
+  function pasted(question) {
+    const asked = new Set(plain(question));
+    const best = { overlap: 0 };
+    for (const { place, terms: wanted } of messages) {
+      const shared = [...wanted].filter((word) => asked.has(word)).length;
+      const overlap = shared / (wanted.size + asked.size - shared);
+      if (shared / wanted.size >= 0.8 && (shared > 3 || overlap === 1) && overlap > best.overlap) Object.assign(best, { overlap, place });
+    }
+    return best.place;
+  }
+
+  function search(question) {
+    const parts = split(question).map((part, at, all) => {
+      const last = at === all.length - 1;
+      return part.words.every((word) => word === corrected(word, last)) ? part : token(part.words.map((word) => corrected(word, last)).join("_"));
+    });
+    const { stems, concepts, wholes } = read(parts);
+    const covered = new Set([...concepts.values()].flat());
+    const weight = new Map();
+    stems.forEach((word, at) => telling(word) && weight.set(word, covered.has(at) ? weights.covered : weights.word));
+    if (!weight.size) stems.forEach((word) => weight.set(word, weights.word));
+    for (const whole of wholes) weight.set(whole, weights.whole);
+    for (const concept of concepts.keys()) weight.set(concept, weights.concept);
+    const query = [...weight.keys()].join(" ");
+    const how = { boost: weights, boostTerm: (term) => weight.get(term), bm25: BM25 };
+
+    const found = new Map(data.pages.map((page, number) => [number, { page, whole: 0, sections: [], count: new Map() }]));
+    for (const hit of pages.search(query, how)) found.get(hit.id).whole = hit.score;
+    const spread = new Map();
+    for (const hit of sections.search(query, how)) {
+      const page = found.get(places[hit.id].page);
+      page.sections.push({ ...places[hit.id], score: hit.score });
+      for (const term of hit.terms) page.count.set(term, (page.count.get(term) || 0) + 1);
+      for (const term of hit.terms) spread.set(term, (spread.get(term) || new Set()).add(places[hit.id].page));
+    }
+    for (const hit of found.values()) {
+      const [first, second] = hit.sections.map((section) => section.score);
+      const prior = !wholes.length && hit.page.url.includes("/reference/") ? weights.reference : 1;
+      let body = 0;
+      for (const [term, n] of hit.count) body += weight.get(term) * Math.log(1 + data.pages.length / spread.get(term).size) * n / (n + weights.half);
+      hit.score = prior * (weights.page * (hit.whole + weights.body * body) + weights.section * ((first || 0) + weights.second * (second || 0)));
+    }
+    const entry = places[pasted(question)];
+    if (entry) {
+      const hit = found.get(entry.page);
+      hit.sections.unshift(entry);
+      hit.score = Infinity;
+    }
+    return [...found.values()].filter((hit) => hit.score).sort((a, b) => b.score - a.score);
+  }
+  return { search, terms, read, split };
+}
