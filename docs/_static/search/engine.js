@@ -2,17 +2,17 @@
 // cannot know: how the words of this field are split and stemmed, which of them mean the same, which message was pasted, and
 // that a page is more than its best section. `data` is what docs/_ext/search_index.py collected.
 const WEIGHTS = {
-  // How much the page as a whole, its best section and its second best count.
-  page: 1, section: 0.5, second: 0.15,
+  // Beside the page as a whole, its best section.
+  section: 1.4,
   // A word of the question; what it stands for; a word that stands for something; an identifier as a whole.
   word: 1, concept: 0.8, covered: 0.6, whole: 1.5,
   // A question that names no identifier is for a guide rather than for the reference.
   reference: 0.9,
   // The fields of a page, then those of a section.
-  name: 4, description: 2.5, asked: 2.5, headings: 1.5, body: 2, half: 2,
-  title: 2, names: 3, text: 1, code: 0.4,
+  name: 6, description: 4, asked: 2.5, headings: 0.8,
+  title: 2, names: 3, text: 1, code: 0.6,
 };
-const BM25 = { k: 1.2, b: 0.7, d: 0.5 };
+const BM25 = { k: 1.5, b: 0.5, d: 0.5 };
 
 // eslint-disable-next-line no-unused-vars
 function createSearch(data, changed = {}) {
@@ -74,13 +74,11 @@ function createSearch(data, changed = {}) {
   const messages = [];
   data.pages.forEach((page, number) => {
     const headings = [];
-    const body = [];
     for (const section of page.sections) {
       const title = terms(section.title);
       const record = { id: places.length, text: section.text.map(terms).join(" "), code: terms(section.code) };
       if (section.names) Object.assign(record, { names: names(`${section.title} ${section.names}`), text: `${record.text} ${title}` });
       else if (section.id) headings.push((record.title = title));
-      body.push(title, record.text, record.code, section.names ? `${terms(section.names)}` : "");
       for (const message of section.messages || []) messages.push({ place: record.id, terms: new Set(plain(message)) });
       sections.add(record);
       places.push({ page: number, section });
@@ -137,21 +135,12 @@ function createSearch(data, changed = {}) {
     const query = [...weight.keys()].join(" ");
     const how = { boost: weights, boostTerm: (term) => weight.get(term), bm25: BM25 };
 
-    const found = new Map(data.pages.map((page, number) => [number, { page, whole: 0, sections: [], count: new Map() }]));
+    const found = new Map(data.pages.map((page, number) => [number, { page, whole: 0, sections: [] }]));
     for (const hit of pages.search(query, how)) found.get(hit.id).whole = hit.score;
-    const spread = new Map();
-    for (const hit of sections.search(query, how)) {
-      const page = found.get(places[hit.id].page);
-      page.sections.push({ ...places[hit.id], score: hit.score });
-      for (const term of hit.terms) page.count.set(term, (page.count.get(term) || 0) + 1);
-      for (const term of hit.terms) spread.set(term, (spread.get(term) || new Set()).add(places[hit.id].page));
-    }
+    for (const hit of sections.search(query, how)) found.get(places[hit.id].page).sections.push({ ...places[hit.id], score: hit.score });
     for (const hit of found.values()) {
-      const [first, second] = hit.sections.map((section) => section.score);
       const prior = !wholes.length && hit.page.url.includes("/reference/") ? weights.reference : 1;
-      let body = 0;
-      for (const [term, n] of hit.count) body += weight.get(term) * Math.log(1 + data.pages.length / spread.get(term).size) * n / (n + weights.half);
-      hit.score = prior * (weights.page * (hit.whole + weights.body * body) + weights.section * ((first || 0) + weights.second * (second || 0)));
+      hit.score = prior * (hit.whole + weights.section * (hit.sections[0]?.score || 0));
     }
     const entry = places[pasted(question)];
     if (entry) {
