@@ -75,7 +75,8 @@ def records(docname: str, doctree: nodes.document) -> Iterator[dict]:
             if "problem" in node["classes"]:
                 if docname != problems.HOME:
                     continue  # a guide shows an entry that is found where it lives
-                record["messages"] = [words(literal) for literal in node.next_node(nodes.title).findall(nodes.literal)]
+                codes = map(words, node.next_node(nodes.title).findall(nodes.literal))
+                record["messages"] = [record["title"], *(code for code in codes if " " in code)]
         record["text"] = [text for text in statements(node) if text]
         record["code"] = " ".join(dict.fromkeys(code(node)))
         yield {key: value for key, value in record.items() if value or key in ("id", "text")}
@@ -110,7 +111,8 @@ def index(env) -> str:
 def write(app) -> Iterator[tuple[str, dict, str]]:
     text = index(app.env)
     Path(app.outdir, "search-index.js").write_text(text, encoding="utf-8")
-    yield "search", {"index": f"search-index.js?v={hashlib.sha256(text.encode()).hexdigest()[:8]}"}, "search.html"
+    version = hashlib.sha256(text.encode()).hexdigest()[:8]
+    yield "search", {"title": "Search", "metatags": '<meta name="robots" content="noindex" />', "index": f"search-index.js?v={version}"}, "search.html"
 
 
 def add_scripts(app, pagename, templatename, context, doctree) -> None:

@@ -3,7 +3,7 @@
 // that a page is more than its best section. `data` is what docs/_ext/search_index.py collected.
 const WEIGHTS = {
   // Beside the page as a whole, its best section.
-  section: 1.4,
+  section: 1.2,
   // A word of the question; what it stands for; a word that stands for something; an identifier as a whole.
   word: 1, concept: 0.8, covered: 0.6, whole: 1.5,
   // A question that names no identifier is for a guide rather than for the reference.
@@ -15,8 +15,7 @@ const WEIGHTS = {
 const BM25 = { k: 1.5, b: 0.5, d: 0.5 };
 
 // eslint-disable-next-line no-unused-vars
-function createSearch(data, changed = {}) {
-  const weights = { ...WEIGHTS, ...changed };
+function createSearch(data) {
   const stemmer = new Stemmer();
   const stem = (word) => (/^[a-z]{3,}$/.test(word) ? stemmer.stemWord(word) : word);
   const stop = new Set(data.stop.map(stem));
@@ -120,6 +119,31 @@ function createSearch(data, changed = {}) {
     return best.place;
   }
 
+  // The sentence of a section that says most of what was asked, in pieces: [text, whether it was asked for].
+  function quote(section, weight) {
+    let best = { score: -1 };
+    for (const sentence of section.text.flatMap((text) => text.split(/(?<=[.!?])\s+(?=["`(]?[A-Z])/))) {
+      const found = [...sentence.matchAll(IDENTIFIER)];
+      const parts = found.map(([text]) => token(text));
+      const { stems, concepts } = read(parts);
+      const marked = new Set([...stems.keys()].filter((at) => weight.has(stems[at])));
+      for (const [concept, at] of concepts) if (weight.has(concept)) at.forEach((place) => marked.add(place));
+      const score = new Set([...marked].map((at) => stems[at])).size - sentence.length / 1000;
+      if (score > best.score) best = { score, sentence, found, parts, marked };
+    }
+    if (!best.sentence) return [];
+    const pieces = [];
+    let [end, at] = [0, 0];
+    best.parts.forEach(({ words }, number) => {
+      const { index, 0: text } = best.found[number];
+      const asked = words.some((_, offset) => best.marked.has(at + offset));
+      pieces.push([best.sentence.slice(end, index), false], [text, asked]);
+      [end, at] = [index + text.length, at + words.length];
+    });
+    return [...pieces, [best.sentence.slice(end), false]];
+  }
+
+  // The pages that answer, best first, each with its sections, best first; and a function that quotes from a section.
   function search(question) {
     const parts = split(question).map((part, at, all) => {
       const last = at === all.length - 1;
@@ -128,19 +152,19 @@ function createSearch(data, changed = {}) {
     const { stems, concepts, wholes } = read(parts);
     const covered = new Set([...concepts.values()].flat());
     const weight = new Map();
-    stems.forEach((word, at) => telling(word) && weight.set(word, covered.has(at) ? weights.covered : weights.word));
-    if (!weight.size) stems.forEach((word) => weight.set(word, weights.word));
-    for (const whole of wholes) weight.set(whole, weights.whole);
-    for (const concept of concepts.keys()) weight.set(concept, weights.concept);
+    stems.forEach((word, at) => telling(word) && weight.set(word, covered.has(at) ? WEIGHTS.covered : WEIGHTS.word));
+    if (!weight.size) stems.forEach((word) => weight.set(word, WEIGHTS.word));
+    for (const whole of wholes) weight.set(whole, WEIGHTS.whole);
+    for (const concept of concepts.keys()) weight.set(concept, WEIGHTS.concept);
     const query = [...weight.keys()].join(" ");
-    const how = { boost: weights, boostTerm: (term) => weight.get(term), bm25: BM25 };
+    const how = { boost: WEIGHTS, boostTerm: (term) => weight.get(term), bm25: BM25 };
 
     const found = new Map(data.pages.map((page, number) => [number, { page, whole: 0, sections: [] }]));
     for (const hit of pages.search(query, how)) found.get(hit.id).whole = hit.score;
     for (const hit of sections.search(query, how)) found.get(places[hit.id].page).sections.push({ ...places[hit.id], score: hit.score });
     for (const hit of found.values()) {
-      const prior = !wholes.length && hit.page.url.includes("/reference/") ? weights.reference : 1;
-      hit.score = prior * (hit.whole + weights.section * (hit.sections[0]?.score || 0));
+      const prior = !wholes.length && hit.page.url.includes("/reference/") ? WEIGHTS.reference : 1;
+      hit.score = prior * (hit.whole + WEIGHTS.section * (hit.sections[0]?.score || 0));
     }
     const entry = places[pasted(question)];
     if (entry) {
@@ -148,7 +172,8 @@ function createSearch(data, changed = {}) {
       hit.sections.unshift(entry);
       hit.score = Infinity;
     }
-    return [...found.values()].filter((hit) => hit.score).sort((a, b) => b.score - a.score);
+    const ranked = [...found.values()].filter((hit) => hit.score).sort((a, b) => b.score - a.score);
+    return { pages: ranked, quote: (section) => quote(section, weight) };
   }
-  return { search, terms, read, split };
+  return search;
 }
