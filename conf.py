@@ -61,6 +61,7 @@ html_theme_options = {
     "navbar_center": [],
     "navbar_end": ["theme-switcher"],
     "navbar_persistent": ["search-button-field"],
+    "search_bar_text": "A question, an option, an error message",
     "article_header_end": ["twin.html"],
     "secondary_sidebar_items": ["page-toc"],
     "article_footer_items": ["verified.html"],

@@ -89,16 +89,17 @@ function createSearch(data) {
   });
 
   // Spelling: a word that occurs nowhere is taken for the nearest one that does.
-  const known = new Map();
-  for (const { words, stems, count } of tokens.values()) {
-    words.forEach((word, at) => known.set(word, (known.get(word) || 0) + count) && known.set(stems[at], known.get(stems[at]) || 0));
+  const known = new Set();
+  const counts = new Map();
+  for (const { words, stems, whole, count } of tokens.values()) {
+    for (const term of [...stems, whole]) known.add(term);
+    for (const word of words) if (/^[a-z]{4,}$/.test(word)) counts.set(word, (counts.get(word) || 0) + count);
   }
-  const words = [...known.keys()].filter((word) => /^[a-z]{4,}$/.test(word));
   const vocabulary = new MiniSearch({ ...options, fields: ["id"] });
-  vocabulary.addAll(words.map((id) => ({ id })));
+  vocabulary.addAll(Array.from(counts.keys(), (id) => ({ id })));
   function corrected(word, unfinished) {
-    if (!/^[a-z]{4,}$/.test(word) || known.has(stem(word)) || stop.has(stem(word))) return word;
-    const boostDocument = (id) => 1 + Math.log1p(known.get(id)) / 20; // of two that are as near, the one that occurs more often
+    if (!/^[a-z]{4,}$/.test(word) || known.has(stem(word)) || known.has(word)) return word;
+    const boostDocument = (id) => 1 + Math.log1p(counts.get(id)) / 20; // of two that are as near, the one that occurs more often
     const [nearest] = vocabulary.search(word, { fuzzy: word.length > 7 ? 0.26 : 0.34, maxFuzzy: 2, prefix: unfinished, boostDocument });
     return nearest ? nearest.id : word;
   }
@@ -146,8 +147,8 @@ function createSearch(data) {
   // The pages that answer, best first, each with its sections, best first; and a function that quotes from a section.
   function search(question) {
     const parts = split(question).map((part, at, all) => {
-      const last = at === all.length - 1;
-      return part.words.every((word) => word === corrected(word, last)) ? part : token(part.words.map((word) => corrected(word, last)).join("_"));
+      const words = part.words.map((word) => corrected(word, at === all.length - 1));
+      return words.every((word, each) => word === part.words[each]) ? part : token(words.join("_"));
     });
     const { stems, concepts, wholes } = read(parts);
     const covered = new Set([...concepts.values()].flat());
@@ -156,6 +157,10 @@ function createSearch(data) {
     if (!weight.size) stems.forEach((word) => weight.set(word, WEIGHTS.word));
     for (const whole of wholes) weight.set(whole, WEIGHTS.whole);
     for (const concept of concepts.keys()) weight.set(concept, WEIGHTS.concept);
+    parts.slice(1).forEach((part, at) => { // "data set", "time out"
+      const joined = stem(parts[at].words.join("") + part.words.join(""));
+      if (known.has(joined)) weight.set(joined, WEIGHTS.word);
+    });
     const query = [...weight.keys()].join(" ");
     const how = { boost: WEIGHTS, boostTerm: (term) => weight.get(term), bm25: BM25 };
 
@@ -169,7 +174,7 @@ function createSearch(data) {
     const entry = places[pasted(question)];
     if (entry) {
       const hit = found.get(entry.page);
-      hit.sections.unshift(entry);
+      hit.sections = [entry, ...hit.sections.filter(({ section }) => section !== entry.section)];
       hit.score = Infinity;
     }
     const ranked = [...found.values()].filter((hit) => hit.score).sort((a, b) => b.score - a.score);
