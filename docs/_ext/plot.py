@@ -44,7 +44,9 @@ def draw(script: Path, function: str, data: Path, salt: str) -> str:
     buffer = io.StringIO()
     with matplotlib.rc_context(STYLE | {"svg.hashsalt": salt}):
         figure = runpy.run_path(str(script))[function](json.loads(data.read_text(encoding="utf-8")))
-        figure.savefig(buffer, format="svg", bbox_inches="tight", metadata={"Date": None})
+        # A figure that lays itself out fits; only for others is it worth drawing twice to find their edges.
+        edges = None if figure.get_layout_engine() else "tight"
+        figure.savefig(buffer, format="svg", bbox_inches=edges, metadata={"Date": None})
         pyplot.close(figure)
     return buffer.getvalue()
 
