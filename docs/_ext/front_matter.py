@@ -22,10 +22,10 @@ from sphinx.util.docutils import SphinxDirective
 FOLDERS = {"how-to": "How-to guides", "reference": "Reference"}
 JOBS = {
     "collect": "Collect rollouts",
-    "verify": "Verify and reward",
-    "curate": "Curate data",
-    "train": "Train",
     "scale": "Scale up",
+    "curate": "Curate data",
+    "verify": "Verify and reward",
+    "train": "Train",
     "fix": "Fix problems",
 }
 AUDIENCES = ["practitioners", "platform engineers", "researchers"]
@@ -105,7 +105,7 @@ class GuideCards(SphinxDirective):
     required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
-        result: list[nodes.Node] = []
+        groups = nodes.container(classes=["card-groups"])
         for label, group in by_job(self.env, self.arguments[0]):
             cards = nodes.bullet_list(classes=["cards"])
             for page in group:
@@ -120,8 +120,8 @@ class GuideCards(SphinxDirective):
                     nodes.paragraph("", page.meta["description"]),
                     nodes.paragraph("", f"{page.meta['level']}, {page.meta['time']} minutes", classes=["card-meta"]),
                 )
-            result += [nodes.rubric("", label, **{"heading-level": 3}), cards]
-        return result
+            groups += nodes.container("", nodes.rubric("", label, **{"heading-level": 3}), cards, classes=[f"cards-{len(group)}"])
+        return [groups]
 
 
 class DimensionMatrix(SphinxDirective):
