@@ -37,7 +37,7 @@ livehtml: .venv/live  ## serve the site with live reload at http://127.0.0.1:808
 	@$(BIN)/sphinx-autobuild -c . -n --host 127.0.0.1 --port $(PORT) --watch conf.py --re-ignore '\.pyc$$|__pycache__' docs build/live
 
 check: html .venv/test  ## the fast part of `make test`: structure, links, strict build, scripts
-	@$(PYTEST) tests -m "not live and not gym"
+	@$(PYTEST) tests -m "not live and not gym" --numprocesses auto --dist loadfile
 
 test: html .venv/test gym trainers browser  ## run every page against the real package, and all other tests
 	@$(PYTEST) docs
