@@ -151,6 +151,14 @@ def wrong(text: str) -> dict[str, str | None]:
     return {"wrong.yaml": text}
 
 
+LEGACY = "{{environment_servers: {{legacy_agent: {{entrypoint: app.py, agent_server: {{type: responses_api_agents, name: {}}}}}}}}}"
+
+
+def agent(more: str) -> str:
+    refers = "resources_server: {type: resources_servers, name: string_match}, model_server: {type: responses_api_models, name: policy_model}"
+    return f"config_paths: [{STRING_MATCH}, {VLLM}]\nmy_agent: {{responses_api_agents: {{simple_agent: {{entrypoint: app.py, {refers}}}}}}}\n{more}"
+
+
 def moved(word: str) -> str:
     """The agent under two names, by ``_inherit_from`` or ``_copy``; a copy takes its environment server along."""
     lines = [f"config_paths: [{STRING_MATCH}, {VLLM}]"]
@@ -173,7 +181,7 @@ ONE, BOTH = rows(rollout(0)), rows(rollout(0), rollout(1))
 COMMANDS = {
     # the configuration
     "values-unset": Case(RESOLVE, wrong("a: {b: '???'}"), fix=[*RESOLVE, "++a.b=1"], cured=["b: 1"]),
-    "reference-not-set": Case(RESOLVE, wrong("a: ${nowhere}"), fixed=wrong("a: ${nowhere}\nnowhere: 1"), cured=["a: 1"]),
+    "reference-not-set": Case(["env", "resolve", "--config", VLLM], {"env.yaml": None}, fixed={"env.yaml": ENV}, cured=["base_url: http://127.0.0.1:8000/v1"]),
     "variable-not-found": Case(RESOLVE, wrong("a: ${oc.env:NOT_SET}"), fixed=wrong("a: ${oc.env:NOT_SET,null}"), cured=["a: null"]),
     "inherited-path-missing": Case(RESOLVE, wrong("x: {_inherit_from: polcy_model}"), fixed=wrong("x: {_inherit_from: policy}\npolicy: {q: 1}"), cured=["q: 1"]),
     "delete-key-missing": Case(
@@ -191,6 +199,7 @@ COMMANDS = {
         VALIDATE, wrong(f"config_paths: [{STRING_MATCH}, {VLLM}]\nstring_match_simple_agent: {{responses_api_agents: {{simple_agent: {{model_server: {{name: polcy_model}}}}}}}}"),
         fixed=wrong(f"config_paths: [{STRING_MATCH}, {VLLM}]"), cured=["✓ Config is valid."],
     ),
+    "agent-without-environment-server": Case(VALIDATE, wrong(agent("")), fixed=wrong(agent("my_environment_server: " + LEGACY.format("my_agent"))), cured=["✓ Config is valid."]),
     "config-path-not-found": Case(RESOLVE, wrong("config_paths: [shard.yaml]"), fixed={"shard.yaml": "b: 1"}, cured=["b: 1"]),
     "config-paths-read-by-letter": Case(
         RESOLVE, wrong("config_paths: shared.yaml") | {"shared.yaml": "b: 1"}, fixed=wrong("config_paths: [shared.yaml]"), cured=["b: 1"],
@@ -219,7 +228,7 @@ COMMANDS = {
     "row-without-params": Case(RUN_A, {"tasks.jsonl": rows(NO_TASK)}, fixed={"tasks.jsonl": rows(TASK)}, cured=CONNECTS),
     # finished rollouts
     "no-shards-matched": Case(["eval", "aggregate", "-i", "part-*.jsonl", "-o", "all.jsonl"], fixed={"part-0.jsonl": ONE}, cured=CONNECTS),
-    "malformed-json-in-shard": Case(["eval", "aggregate", "-i", "shard.jsonl", "-o", "all.jsonl"], {"shard.jsonl": ONE + '{"b":\n'}, fixed={"shard.jsonl": ONE}, cured=CONNECTS),
+    "malformed-json-in-shard": Case(RUN_A, {"tasks.jsonl": rows(TASK, TASK, '{"responses_create_params":')}, fixed={"tasks.jsonl": rows(TASK, TASK)}, cured=CONNECTS),
     "unknown-health-check": Case([*HEALTH, ".", "--ignore-checks", "no_such_check"], {"rollouts.jsonl": ONE}, fix=[*HEALTH, ".", "--ignore-checks", "agent_turn_hollow"], cured=["Rollout health"]),
     "health-rollouts-not-found": Case([*HEALTH, "comparison"], {"comparison/run.jsonl": ONE}, fix=[*HEALTH, "comparison", "--rollouts-file", "run.jsonl"], cured=["Rollout health"]),
     "profile-keys-do-not-match": Case(PROFILE, {"inputs.jsonl": BOTH, "rollouts.jsonl": ONE}, fix=[*PROFILE, "++allow_partial_rollouts=True"], cured=["exit code 0"]),
@@ -228,7 +237,7 @@ COMMANDS = {
     "export-rejected": Case(["eval", "export", "--format", "atif", "--rollouts", "rollouts.jsonl", "--output-dir", "atif", "--session-id", "s", "--agent-version", "1"], {"rollouts.jsonl": ONE}),
     # data
     "collate-json-decode-error": Case(
-        COLLATE, {"data.yaml": dataset("server"), "train.jsonl": '{"responses_create_params": {"input": "A text \n'}, fixed={"train.jsonl": rows(TASK)}, cured=["Finished!"],
+        COLLATE, {"data.yaml": dataset("server"), "train.jsonl": '{"responses_create_params": {"input": "A text \n'}, fixed={"train.jsonl": rows(TASK), "train_metrics.json": None}, cured=["Finished!"],
     ),
     "metrics-conflict": Case(
         COLLATE, {"data.yaml": dataset("server"), "train.jsonl": rows(TASK), "train_metrics.json": json.dumps({"Number of examples": 7})},

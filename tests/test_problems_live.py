@@ -87,6 +87,7 @@ judge_model:
 equivalence_llm_judge: {{resources_servers: {{equivalence_llm_judge: {{judge_model_server: {{name: judge_model}}}}}}}}
 lenient: {{resources_servers: {{over_refusal_detection: {{entrypoint: app.py, domain: safety, {JUDGE}, judge_prompt_template: "SAFE {{safe_prompt}} {{model_response}}"}}}}}}
 lenient_agent: {{responses_api_agents: {{simple_agent: {AGENT.format(server="lenient", more="")}}}}}
+misspelled: {{responses_api_agents: {{simple_agent: {AGENT.format(server="string_match", more=", max_step: 3")}}}}}
 capped: {{responses_api_agents: {{simple_agent: {AGENT.format(server="string_match", more=", max_steps: 3")}}}}}
 """
 SIDECAR = "++route_failures_to_sidecar=true"
@@ -237,7 +238,8 @@ def test_requests_that_are_refused(live: Live, proof: Proof) -> None:
     assert live.rows("source")[0]["reward"] == 1
     status = live.ask("env", "status")
     proof.cured("head-server-unreachable", status if "healthy" in status else False)
-    proof.wrong("head-server-unreachable", live.ask("env", "status", "++head_server.port=11099").replace("11099", "11000"))
+    elsewhere = live.run("nowhere", [task()], "++head_server.port=11099")
+    proof.wrong("head-server-unreachable", elsewhere.replace("11099", "11000"))
 
 
 # --- rollouts that lie ------------------------------------------------------------------------------------------------
@@ -278,15 +280,20 @@ def test_judges_that_fail_in_silence(live: Live, proof: Proof) -> None:
     proof.cured("judge-down-and-scored", well["reward"] == 1 and well["judge_evaluation"]["error"] is None)
 
 
-@proves("agent-loops-for-ever", "rate-does-not-grow")
+@proves("agent-loops-for-ever", "misspelled-key", "rate-does-not-grow")
 def test_runs_that_take_long(live: Live, proof: Proof) -> None:
     """An agent without a limit goes on as long as the model calls tools; an endpoint that is full makes everybody wait."""
-    del Endpoint.asked[:]
-    live.run("loop", [task("LOOP")])
-    unlimited = len(Endpoint.asked)
-    live.run("capped", [task("LOOP", "capped")])
-    proof.wrong("agent-loops-for-ever", unlimited == 8)
-    proof.cured("agent-loops-for-ever", len(Endpoint.asked) - unlimited == 3)
+
+    def calls(agent: str) -> int:
+        before = len(Endpoint.asked)
+        live.run(agent, [task("LOOP", agent)])
+        return len(Endpoint.asked) - before
+
+    proof.wrong("agent-loops-for-ever", calls("string_match_simple_agent") == 8)
+    proof.wrong("misspelled-key", calls("misspelled") == 8 and "✓ Config is valid." in live.ask("env", "validate", "--config", "servers.yaml", "--strict"))
+    capped = calls("capped")
+    proof.cured("agent-loops-for-ever", capped == 3)
+    proof.cured("misspelled-key", capped == 3)
     waited = {}
     for concurrency in (4, 1):
         del Endpoint.asked[:]

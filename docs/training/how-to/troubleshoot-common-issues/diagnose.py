@@ -42,7 +42,8 @@ SHAPED = re.compile(r"\b(?:(?:sk|pk|rk|nvapi|glpat|xox[abp])-|(?:hf|ghp|gho)_|AK
 HARMLESS = re.compile(r"(?i)^(?:null|none|true|false|\d{1,6}|\*+|'?\"?)$")
 # Counts of tokens and names of keys are no secrets, and a report without them is of no use.
 COUNTED = re.compile(r"(?i)^(?:--)?(?:[\w-]*tokens|key|token|keys|[\w-]*_fpath|[\w-]*primary_key)$")
-ERROR = re.compile(r"Error|error=|Exception|Traceback|🚨|finished unexpectedly|failed status|model_retry|Hit \d+ global|Killed|Too many")
+ERROR = re.compile(r"Error|ERROR|error=|Exception|🚨|finished unexpectedly|status=[45]\d\d|model_retry|Hit \d+ global|Killed|never answered")
+NO_ERROR = re.compile(r"^Found ulimit of|^Traceback|^\s+(?:File|raise) ")  # says "Error", and names none
 
 
 def known_secrets() -> list[str]:
@@ -204,15 +205,17 @@ def resolve(report: Report, files: list[str]) -> str:
     return result.stdout.strip()
 
 
-def last_errors(path: Path) -> Iterator[str]:
+def last_errors(report: Report, path: Path) -> Iterator[str]:
     """The last lines of a log that speak of an error, each with the line before it."""
     with path.open("rb") as file:
         file.seek(max(0, path.stat().st_size - LOG_TAIL_BYTES))
         lines = file.read().decode(errors="replace").splitlines()
-    wanted = [number for number, line in enumerate(lines) if ERROR.search(line)][-LAST_ERRORS:]
+    wanted = [number for number, line in enumerate(lines) if ERROR.search(line) and not NO_ERROR.search(line)][-LAST_ERRORS:]
     shown = sorted({number for at in wanted for number in (at - 1, at) if number >= 0})
     yield from (lines[number][:WIDTH] for number in shown)
-    if not shown:
+    if wanted:
+        report.wrong.append(f"The last error in {path}: {lines[wanted[-1]].strip()[:WIDTH]}")
+    else:
         yield "no error in it"
 
 
@@ -261,10 +264,10 @@ def main() -> int:
     configuration = resolve(report, options.config)
     report.add("Model endpoints", list(endpoints(report, configuration)))
     report.add("Configuration", configuration.splitlines())
+    for path in options.log:
+        report.add(f"Last errors: {path}", list(last_errors(report, path)))
     if options.failures:
         report.add(f"Failures: {options.failures}", list(failures(report, options.failures)))
-    for path in options.log:
-        report.add(f"Last errors: {path}", list(last_errors(path)))
 
     text = clean(report.text(), secrets)
     output = Path(options.output)
