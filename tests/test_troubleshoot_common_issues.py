@@ -41,6 +41,15 @@ SECRETS = {
     "xq7-quoted-value": '"client_secret": "{}"',
     "given-on-a-command-line": "gym env start --model-api-key {}",
     "github_pat_not_known_by_shape": "password={}",
+    "short7": "vllm serve model --api-key {}",
+    "in-an-override-1": "gym env start ++policy_api_key={} ++head_server.port=11001",
+    "in-escaped-json-2": r'body="{{\"api_key\": \"{}\"}}"',
+    "user-without-password": "base_url: http://{}@example.com/v1",
+    "in-a-query-3": "GET https://example.com/v1/models?limit=1&key={}",
+    "in-a-token-query-4": "GET https://example.com/v1/models?token={}&limit=1",
+    "in-a-list-5": "judge_api_key: [first-of-two, {}]",
+    "said-by-the-provider-6": "401 Incorrect API key provided: {}",
+    "quoted-in-a-header": "headers={{'x-api-key': '{}'}}",
 }
 
 
@@ -48,7 +57,7 @@ SECRETS = {
 def test_no_secret_is_in_the_report(where: str, tmp_path: Path) -> None:
     lines = [line.format(secret) for secret, line in SECRETS.items()]
     (tmp_path / "said.txt").write_text("\n".join(lines))
-    (tmp_path / "servers.log").write_text("\n".join(f"Error: {line}" for line in lines))
+    (tmp_path / "servers.log").write_text("\n".join(line if number % 2 else f"Error: {line}" for number, line in enumerate(lines)))
     (tmp_path / "failures.jsonl").write_text(rows({"_ng_failure_class": "agent_run_error", "_ng_failure_message": " ".join(lines)}))
     options = {"configuration": [], "log": ["--log", "servers.log"], "failures": ["--failures", "failures.jsonl"]}[where]
     gym = "cat said.txt" if where == "configuration" else "exit 0"
@@ -58,8 +67,17 @@ def test_no_secret_is_in_the_report(where: str, tmp_path: Path) -> None:
     assert report.count("[removed]") >= (3 if where == "failures" else len(SECRETS))
 
 
+def test_a_key_of_env_yaml_is_removed_wherever_it_stands(tmp_path: Path) -> None:
+    (tmp_path / "env.yaml").write_text("judge_api_key:\n  - listed-key-1\npolicy_api_key: of-no-shape-2\n")
+    (tmp_path / "servers.log").write_text("Error: user of-no-shape-2 is unknown\n")
+    result = diagnose(tmp_path, "--head", NOBODY, "--log", "servers.log", gym="cat env.yaml")
+    report = (tmp_path / "report.md").read_text()
+    assert "user [removed] is unknown" in report and "judge_api_key: [removed]" in report
+    assert "of-no-shape" not in report + result.stdout and "listed-key" not in report + result.stdout
+
+
 def test_a_report_keeps_what_is_no_secret(tmp_path: Path) -> None:
-    kept = ["max_output_tokens: 512", "return_token_id_information: true", "skip_venv_if_present: false", "extra_body: {top_k: 40}", "api_key: null", "tokens: 17"]
+    kept = ["max_output_tokens: 512", "return_token_id_information: true", "skip_venv_if_present: false", "extra_body: {top_k: 40}", "api_key: null", "tokens: 17", "KeyError: 'agent_ref'", "Missing key in new metrics: name"]
     (tmp_path / "said.txt").write_text("\n".join(kept))
     diagnose(tmp_path, "--head", NOBODY, gym="cat said.txt")
     report = (tmp_path / "report.md").read_text()
