@@ -237,7 +237,7 @@ COMMANDS = {
     "export-rejected": Case(["eval", "export", "--format", "atif", "--rollouts", "rollouts.jsonl", "--output-dir", "atif", "--session-id", "s", "--agent-version", "1"], {"rollouts.jsonl": ONE}),
     # data
     "collate-json-decode-error": Case(
-        COLLATE, {"data.yaml": dataset("server"), "train.jsonl": '{"responses_create_params": {"input": "A text \n'}, fixed={"train.jsonl": rows(TASK), "train_metrics.json": None}, cured=["Finished!"],
+        COLLATE, {"data.yaml": dataset("server"), "train.jsonl": '{"responses_create_params": {"input": "A text \n'}, fixed={"train.jsonl": rows(TASK), "train_metrics.json": None, "prepared/train_metrics.json": None}, cured=["Finished!"],
     ),
     "metrics-conflict": Case(
         COLLATE, {"data.yaml": dataset("server"), "train.jsonl": rows(TASK), "train_metrics.json": json.dumps({"Number of examples": 7})},
@@ -271,7 +271,20 @@ def test_a_command(id: str, worker: Worker, tmp_path: Path, proof: Proof) -> Non
     (tmp_path / "env.yaml").write_text(ENV)
     (tmp_path / "tasks.jsonl").write_text(rows(TASK))
     printed = prove(COMMANDS[id], id, tmp_path, worker.ask, proof)
-    assert id in SILENT or "exit code 0" not in printed or ENTRIES[id].options["by"] == "after", "an error comes with an exit code"
+    warns = id in SILENT or ENTRIES[id].options["by"] == "after" or "DEPRECATED" in ENTRIES[id].title
+    assert warns or "exit code 0" not in printed, "an error comes with an exit code"
+
+
+@pytest.mark.gym
+def test_commands_that_entries_name_are_commands() -> None:
+    """Of `gym`, with flags and settings that the package accepts."""
+    gym, refused = gym_environment(), []
+    for entry in ENTRIES.values():
+        text = re.sub(r"\bNEMO_GYM_\w+=\S+ ", "", " ".join(entry.body.split()))
+        commands = [code.replace("...", "").replace("|", "") for _, code in problems.CODE.findall(text) if code.startswith("gym ") and len(code.split()) > 2]
+        refused += [(entry.id, command) for command in commands if gym.ask("command", text=command)]
+    gym.close()
+    assert refused == []
 
 
 @pytest.mark.gym
@@ -409,6 +422,12 @@ results = [{"_ng_task_index": n, "reward": float(n < 3), "mask_sample": n == 3} 
 _, measured, _, _ = select_measured(results, results)
 print("Gym:", mean(row["reward"] for row in measured), "yours:", mean(row["reward"] for row in results if not (row["mask_sample"] and LEAVE_OUT)))
 """
+ULIMIT = """
+import resource
+from nemo_gym.server_utils import SimpleServer
+resource.setrlimit(resource.RLIMIT_NOFILE, (1000, 1000))
+SimpleServer.set_ulimit(None, WANTED)
+"""
 MANY_FILES = "import resource, socket; resource.setrlimit(resource.RLIMIT_NOFILE, (MOST, MOST)); print(len([socket.socket() for _ in range(60)]), 'are open')"
 DEEP = "/tmp/" + "long" * 30
 RAY = "import os, ray; os.makedirs(os.environ['TMPDIR'], exist_ok=True); ray.init(num_cpus=1, include_dashboard=False); print('Ray runs'); ray.shutdown()"
@@ -426,6 +445,7 @@ CODE = {
     "ray-socket-path-too-long": Case(RAY, environment={"TMPDIR": DEEP}, fixed_environment={"TMPDIR": DEEP, "RAY_TMPDIR": "/tmp"}, cured=["Ray runs"]),
     "truncated-line-dropped": Case(DROP_TAIL.replace("CUT", "4"), fix=DROP_TAIL.replace("CUT", "0"), cured=["exit code 0"]),
     "too-many-open-files": Case(MANY_FILES.replace("MOST", "40"), fix=MANY_FILES.replace("MOST", "400"), cured=["60 are open"]),
+    "ulimit-not-raised": Case(ULIMIT.replace("WANTED", "65535"), fix=ULIMIT.replace("WANTED", "1000"), cured=["exit code 0"]),  # 1000 as if it were enough
     "field-dropped-by-verify": Case(FIELDS.replace("DECLARED", "pass"), shows=["dropped"], fix=FIELDS.replace("DECLARED", "shade: str"), cured=["blue"]),
     "masked-rollouts-counted": Case(MASKS.replace("LEAVE_OUT", "False"), shows=["Gym: 1.0 yours: 0.75"], fix=MASKS.replace("LEAVE_OUT", "True"), cured=["Gym: 1.0 yours: 1.0"]),
 }  # fmt: skip
