@@ -422,6 +422,19 @@ results = [{"_ng_task_index": n, "reward": float(n < 3), "mask_sample": n == 3} 
 _, measured, _, _ = select_measured(results, results)
 print("Gym:", mean(row["reward"] for row in measured), "yours:", mean(row["reward"] for row in results if not (row["mask_sample"] and LEAVE_OUT)))
 """
+VENV = """
+import os, pathlib, shutil, venv
+from nemo_gym import global_config as keys
+from nemo_gym.cli.setup_command import get_venv_path, setup_env_command
+server = pathlib.Path("resources_servers/mine").absolute()
+server.mkdir(parents=True, exist_ok=True)
+(server / "requirements.txt").write_text("")
+config = {keys.UV_VENV_DIR_KEY_NAME: os.getcwd() + "/venvs", keys.SKIP_VENV_IF_PRESENT_KEY_NAME: True, keys.HEAD_SERVER_DEPS_KEY_NAME: [], keys.PYTHON_VERSION_KEY_NAME: "3.13"}
+venv.create(get_venv_path(server, config), with_pip=False)  # as far as an installation came that broke off
+if DELETED:
+    shutil.rmtree(get_venv_path(server, config))
+print("installs" if "pip install" in setup_env_command(server, config, "mine") else "takes what is there")
+"""
 ULIMIT = """
 import resource
 from nemo_gym.server_utils import SimpleServer
@@ -445,6 +458,7 @@ CODE = {
     "ray-socket-path-too-long": Case(RAY, environment={"TMPDIR": DEEP}, fixed_environment={"TMPDIR": DEEP, "RAY_TMPDIR": "/tmp"}, cured=["Ray runs"]),
     "truncated-line-dropped": Case(DROP_TAIL.replace("CUT", "4"), fix=DROP_TAIL.replace("CUT", "0"), cured=["exit code 0"]),
     "too-many-open-files": Case(MANY_FILES.replace("MOST", "40"), fix=MANY_FILES.replace("MOST", "400"), cured=["60 are open"]),
+    "half-built-environment": Case(VENV.replace("DELETED", "False"), shows=["takes what is there"], fix=VENV.replace("DELETED", "True"), cured=["installs"]),
     "ulimit-not-raised": Case(ULIMIT.replace("WANTED", "65535"), fix=ULIMIT.replace("WANTED", "1000"), cured=["exit code 0"]),  # 1000 as if it were enough
     "field-dropped-by-verify": Case(FIELDS.replace("DECLARED", "pass"), shows=["dropped"], fix=FIELDS.replace("DECLARED", "shade: str"), cured=["blue"]),
     "masked-rollouts-counted": Case(MASKS.replace("LEAVE_OUT", "False"), shows=["Gym: 1.0 yours: 0.75"], fix=MASKS.replace("LEAVE_OUT", "True"), cured=["Gym: 1.0 yours: 1.0"]),
