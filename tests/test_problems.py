@@ -355,7 +355,7 @@ REFUSED_WHEN_BUSY = ENDPOINT + """
 def serve(endpoint):
     if not busy.acquire(blocking=False):
         return endpoint.answer(429, b'{{"error": {{"message": "too many requests"}}}}')
-    time.sleep(3)
+    time.sleep(1)
     busy.release()
     endpoint.answer(200)
 asyncio.run(ask({clients}))

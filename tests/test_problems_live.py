@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 import threading
 import time
+import urllib.request
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -76,7 +77,7 @@ class Endpoint(BaseHTTPRequestHandler):
         return self.reply(200, {"id": "x", "object": "chat.completion", "created": 1, "model": "small", "choices": [choice], "usage": usage})
 
 
-AGENT = "{{entrypoint: app.py, resources_server: {{type: resources_servers, name: {server}}}, model_server: {{type: responses_api_models, name: policy_model}}{more}}}"
+REFERS = "resources_server: {type: resources_servers, name: string_match}, model_server: {type: responses_api_models, name: policy_model}"
 JUDGE = "judge_model_server: {type: responses_api_models, name: judge_model}, judge_responses_create_params: {input: []}"
 SERVERS = f"""
 config_paths: [{STRING_MATCH}, {VLLM}, resources_servers/equivalence_llm_judge/configs/equivalence_llm_judge.yaml]
@@ -86,9 +87,8 @@ judge_model:
     vllm_model: {{entrypoint: app.py, base_url: URL/judge/v1, api_key: none, model: small, return_token_id_information: false, uses_reasoning_parser: true}}
 equivalence_llm_judge: {{resources_servers: {{equivalence_llm_judge: {{judge_model_server: {{name: judge_model}}}}}}}}
 lenient: {{resources_servers: {{over_refusal_detection: {{entrypoint: app.py, domain: safety, {JUDGE}, judge_prompt_template: "SAFE {{safe_prompt}} {{model_response}}"}}}}}}
-lenient_agent: {{responses_api_agents: {{simple_agent: {AGENT.format(server="lenient", more="")}}}}}
-misspelled: {{responses_api_agents: {{simple_agent: {AGENT.format(server="string_match", more=", max_step: 3")}}}}}
-capped: {{responses_api_agents: {{simple_agent: {AGENT.format(server="string_match", more=", max_steps: 3")}}}}}
+string_match_simple_agent: {{responses_api_agents: {{simple_agent: {{max_step: 3}}}}}}
+capped: {{responses_api_agents: {{simple_agent: {{entrypoint: app.py, max_steps: 3, {REFERS}}}}}}}
 """
 SIDECAR = "++route_failures_to_sidecar=true"
 JUDGED = "equivalence_llm_judge_simple_agent"
@@ -141,6 +141,14 @@ class Live:
         printed = self.run(name, tasks, *arguments)
         assert (self.folder / f"{name}.jsonl").exists(), printed
         return self.rows(name)[0]
+
+    def verify(self, server: str, request: dict) -> dict:
+        """What a resources server answers."""
+        with urllib.request.urlopen("http://127.0.0.1:11000/server_instances") as instances:
+            address = next(found["url"] for found in json.load(instances) if found["process_name"] == server)
+        post = urllib.request.Request(f"{address}/verify", json.dumps(request).encode(), {"Content-Type": "application/json"})
+        with urllib.request.urlopen(post) as answer:
+            return json.load(answer)
 
     def stop(self) -> None:
         for process in self.started:
@@ -274,9 +282,10 @@ def test_judges_that_fail_in_silence(live: Live, proof: Proof) -> None:
     assert "judge_evaluations" in unreadable and not unreadable["failure_kind"]
     proof.wrong("judge-verdict-not-understood", unreadable["reward"] == 0)
     proof.cured("judge-verdict-not-understood", live.one("clear", [task(agent=JUDGED, expected_answer="CLEAR")])["reward"] == 1)
-    down = live.one("down", [task(agent="lenient_agent", safe_prompt="BREAK")])
+    answered = {key: value for key, value in live.one("any", [task()]).items() if key in ("responses_create_params", "response")}
+    down = live.verify("lenient", answered | {"safe_prompt": "BREAK"})
     proof.wrong("judge-down-and-scored", down["reward"] == 0.5 and not down["failure_kind"] and "500" in down["judge_evaluation"]["error"])
-    well = live.one("well", [task(agent="lenient_agent", safe_prompt="Kill a process?")])
+    well = live.verify("lenient", answered | {"safe_prompt": "Kill a process?"})
     proof.cured("judge-down-and-scored", well["reward"] == 1 and well["judge_evaluation"]["error"] is None)
 
 
@@ -289,9 +298,9 @@ def test_runs_that_take_long(live: Live, proof: Proof) -> None:
         live.run(agent, [task("LOOP", agent)])
         return len(Endpoint.asked) - before
 
-    proof.wrong("agent-loops-for-ever", calls("string_match_simple_agent") == 8)
-    proof.wrong("misspelled-key", calls("misspelled") == 8 and "✓ Config is valid." in live.ask("env", "validate", "--config", "servers.yaml", "--strict"))
-    capped = calls("capped")
+    unlimited, capped = calls("string_match_simple_agent"), calls("capped")
+    proof.wrong("agent-loops-for-ever", unlimited == 8)
+    proof.wrong("misspelled-key", unlimited == 8 and "✓ Config is valid." in live.ask("env", "validate", "--config", "servers.yaml", "--strict"))
     proof.cured("agent-loops-for-ever", capped == 3)
     proof.cured("misspelled-key", capped == 3)
     waited = {}
