@@ -16,11 +16,11 @@ PORT ?= 8080
 BIN := .venv/bin
 UV := $(BIN)/uv
 PIN := $(if $(filter pinned,$(VERSIONS)),--constraint constraints.txt,$(if $(filter lowest,$(VERSIONS)),--resolution lowest-direct))
-SPHINX := $(BIN)/sphinx-build -c . -W -n --keep-going -q
+SPHINX := $(BIN)/sphinx-build -c . -j auto -W -n --keep-going -q
 PYTEST := $(BIN)/python -m pytest
 PAGE_FILE = $(or $(wildcard docs/training/how-to/$(PAGE).md docs/training/reference/$(PAGE).md docs/training/$(PAGE).md),$(error There is no page named "$(PAGE)". Name one, for example PAGE=optimize-rollout-collection))
 
-.PHONY: help html livehtml check test test-page outputs facts faults linkcheck lock gym trainers browser clean
+.PHONY: help html livehtml check test test-page outputs facts faults measure linkcheck lock gym trainers browser clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 20
@@ -66,6 +66,9 @@ endif
 
 faults: .venv/test  ## plant faults in a copy, one by one, and see each caught: all, or FAULT=WORD
 	@$(BIN)/python tests/planted_faults.py $(FAULT)
+
+measure: html .venv/test browser  ## weight, painting and build times of every page against their budgets; PAGE=NAME for one
+	@$(BIN)/python tests/measure.py $(PAGE)
 
 linkcheck: .venv/docs  ## ask the network about every external link
 	@$(BIN)/sphinx-build -c . -b linkcheck -q docs build/linkcheck

@@ -17,7 +17,7 @@ from terminals import Shell, Terminals
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
-PORTS = {8000: "the practice endpoint", 11000: "Gym's head server"}
+PORTS = {8000: "the practice endpoint", 8001: "a second endpoint", 8002: "a third endpoint", 11000: "Gym's head server"}
 COMMAND_SECONDS, START_SECONDS = 400, 240
 NOT_RUN = "Not run here: "
 # Files that a program finds without being told: a block for one of them is used once the program runs.
@@ -128,12 +128,11 @@ class Gym:
         That costs minutes, and is impossible on a Python that is older than the package asks for. A reader needs neither.
         """
         for kind in ("resources_servers", "responses_api_agents", "responses_api_models", "environment_servers"):
-            for server in (self.servers_installed() / kind).iterdir():
-                if (server / "app.py").exists():
-                    link = self.servers / kind / server.name / ".venv"
-                    link.parent.mkdir(parents=True, exist_ok=True)
-                    if not link.exists():
-                        link.symlink_to(self.folder)
+            for app in (self.servers_installed() / kind).glob("**/app.py"):
+                link = self.servers / app.parent.parent.name / app.parent.name / ".venv"
+                link.parent.mkdir(parents=True, exist_ok=True)
+                if not link.exists():
+                    link.symlink_to(self.folder)
         shim = folder / "gym"
         shim.write_text(
             "#!/bin/bash\n"
@@ -141,7 +140,7 @@ class Gym:
             'case "$1 $2" in\n'
             '"env start" | "env test" | "env prefetch" | "eval run" | "eval reverify" | "eval prepare")\n'
             # A server that the reader wrote uses the ready environment as well.
-            '  for its in resources_servers/*/requirements.txt; do\n'
+            '  for its in {resources_servers,responses_api_models}/*/requirements.txt; do\n'
             f'    venv={shlex.quote(str(self.servers))}/${{its%/requirements.txt}}/.venv\n'
             f'    [ ! -e "$its" ] || [ -e "$venv" ] || {{ mkdir -p "${{venv%/.venv}}"; ln -sfn {shlex.quote(str(self.folder))} "$venv"; }}\n'
             '  done\n'
