@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from browser import FLAGS, installed
 from gym_environment import gym_environment
+from proofs import Proof, Worker
 from site_map import HTML
 
 
@@ -18,6 +19,24 @@ from site_map import HTML
 def gym_python() -> Path:
     """The interpreter that has the package under documentation."""
     return gym_environment().python
+
+
+@pytest.fixture(scope="session")
+def worker(gym_python: Path) -> Iterator[Worker]:
+    worker = Worker(gym_python)
+    yield worker
+    worker.close()
+
+
+@pytest.fixture
+def proof(request: pytest.FixtureRequest) -> Iterator[Proof]:
+    """Of a test with the mark ``proves``; one of a table has the entry as its parameter ``id``."""
+    call = getattr(request.node, "callspec", None)
+    ids = {call.params["id"]} if call and "id" in call.params else set(request.node.get_closest_marker("proves").args)
+    proof, failed = Proof(ids), request.session.testsfailed
+    yield proof
+    if request.session.testsfailed == failed:
+        proof.finish()
 
 
 @pytest.fixture(scope="session")
