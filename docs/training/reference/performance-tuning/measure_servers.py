@@ -36,15 +36,18 @@ SCENARIOS = {
 }
 JUDGE_SECONDS, JUDGE_LIMIT = 0.4, 4
 CONFIG = f"""
-config_paths:
-- resources_servers/string_match/configs/string_match.yaml
-- resources_servers/equivalence_llm_judge/configs/equivalence_llm_judge.yaml
-- responses_api_models/vllm_model/configs/vllm_model.yaml
 policy_base_url: http://127.0.0.1:{MODEL}/v1
 policy_api_key: none
 policy_model_name: fixed
 head_server: {{host: 127.0.0.1, port: {HEAD}}}
 string_match_simple_agent: {{responses_api_agents: {{simple_agent: {{max_steps: 1}}}}}}
+config_paths:
+- resources_servers/string_match/configs/string_match.yaml
+- responses_api_models/vllm_model/configs/vllm_model.yaml
+"""
+# Goes on after it, for the scenario that has a judge.
+CONFIG_JUDGE = f"""\
+- resources_servers/equivalence_llm_judge/configs/equivalence_llm_judge.yaml
 equivalence_llm_judge_simple_agent: {{responses_api_agents: {{simple_agent: {{max_steps: 1}}}}}}
 equivalence_llm_judge:
   resources_servers:
@@ -143,7 +146,7 @@ def measure(args: argparse.Namespace, scenarios_before: dict) -> None:
     data = record(args.hardware)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        (folder / "servers.yaml").write_text(CONFIG)
+        (folder / "servers.yaml").write_text(CONFIG + CONFIG_JUDGE * ("judge" in (args.only or SCENARIOS)))
         os.chdir(folder)
         os.environ["TQDM_DISABLE"] = "1"
         with contextlib.ExitStack() as stack:
