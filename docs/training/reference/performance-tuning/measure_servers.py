@@ -138,7 +138,7 @@ async def scenario(name: str, servers: dict[str, psutil.Process], args: argparse
 async def scenarios(data: dict, servers: dict[str, psutil.Process], args: argparse.Namespace, folder: Path) -> None:
     """In one event loop, which Gym's connections belong to."""
     for name in args.only or SCENARIOS:
-        data["scenarios"][name] = await scenario(name, servers, args, folder) | {"load_before": data["load_before"]}
+        data["scenarios"][name] = await scenario(name, servers, args, folder) | {"busy_before": data["busy_before"]}
         write(args.output, data)
 
 
