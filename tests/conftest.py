@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import http.server
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -42,3 +42,20 @@ def browser() -> Iterator:
         browser = playwright.chromium.launch(executable_path=installed(), args=FLAGS)
         yield browser
         browser.close()
+
+
+@pytest.fixture
+def opened(browser) -> Iterator[Callable]:
+    """Open an address in a fresh profile, with the options of a Playwright context."""
+    contexts = []
+
+    def opened(address: str, **options):
+        context = browser.new_context(permissions=["clipboard-read", "clipboard-write"], **options)
+        contexts.append(context)
+        tab = context.new_page()
+        tab.goto(address)
+        return tab
+
+    yield opened
+    for context in contexts:
+        context.close()
