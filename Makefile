@@ -16,11 +16,11 @@ PORT ?= 8080
 BIN := .venv/bin
 UV := $(BIN)/uv
 PIN := $(if $(filter pinned,$(VERSIONS)),--constraint constraints.txt,$(if $(filter lowest,$(VERSIONS)),--resolution lowest-direct))
-SPHINX := $(BIN)/sphinx-build -c . -W -n --keep-going -q
+SPHINX := $(BIN)/sphinx-build -c . -j auto -W -n --keep-going -q
 PYTEST := $(BIN)/python -m pytest
 PAGE_FILE = $(or $(wildcard docs/training/how-to/$(PAGE).md docs/training/reference/$(PAGE).md docs/training/$(PAGE).md),$(error There is no page named "$(PAGE)". Name one, for example PAGE=optimize-rollout-collection))
 
-.PHONY: help html livehtml check test test-page outputs facts faults linkcheck lock gym trainers browser clean
+.PHONY: help html livehtml check test test-page outputs facts faults measure linkcheck lock gym trainers browser clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 20
@@ -37,7 +37,7 @@ livehtml: .venv/live  ## serve the site with live reload at http://127.0.0.1:808
 	@$(BIN)/sphinx-autobuild -c . -n --host 127.0.0.1 --port $(PORT) --watch conf.py --re-ignore '\.pyc$$|__pycache__' docs build/live
 
 check: html .venv/test  ## the fast part of `make test`: structure, links, strict build, scripts
-	@$(PYTEST) tests -m "not live and not gym"
+	@$(PYTEST) tests -m "not live and not gym" --numprocesses auto --dist loadfile
 
 test: html .venv/test gym trainers browser  ## run every page against the real package, and all other tests
 	@$(PYTEST) docs
@@ -66,6 +66,9 @@ endif
 
 faults: .venv/test  ## plant faults in a copy, one by one, and see each caught: all, or FAULT=WORD
 	@$(BIN)/python tests/planted_faults.py $(FAULT)
+
+measure: html .venv/test browser  ## weight, painting and build times of every page against their budgets; PAGE=NAME for one
+	@$(BIN)/python tests/measure.py $(PAGE)
 
 linkcheck: .venv/docs  ## ask the network about every external link
 	@$(BIN)/sphinx-build -c . -b linkcheck -q docs build/linkcheck

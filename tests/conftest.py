@@ -5,12 +5,13 @@ from __future__ import annotations
 import functools
 import http.server
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from browser import FLAGS, installed
 from gym_environment import gym_environment
+from proofs import Proof, Worker
 from site_map import HTML
 
 
@@ -18,6 +19,24 @@ from site_map import HTML
 def gym_python() -> Path:
     """The interpreter that has the package under documentation."""
     return gym_environment().python
+
+
+@pytest.fixture(scope="session")
+def worker(gym_python: Path) -> Iterator[Worker]:
+    worker = Worker(gym_python)
+    yield worker
+    worker.close()
+
+
+@pytest.fixture
+def proof(request: pytest.FixtureRequest) -> Iterator[Proof]:
+    """Of a test with the mark ``proves``; one of a table has the entry as its parameter ``id``."""
+    call = getattr(request.node, "callspec", None)
+    ids = {call.params["id"]} if call and "id" in call.params else set(request.node.get_closest_marker("proves").args)
+    proof, failed = Proof(ids), request.session.testsfailed
+    yield proof
+    if request.session.testsfailed == failed:
+        proof.finish()
 
 
 @pytest.fixture(scope="session")
@@ -42,3 +61,20 @@ def browser() -> Iterator:
         browser = playwright.chromium.launch(executable_path=installed(), args=FLAGS)
         yield browser
         browser.close()
+
+
+@pytest.fixture
+def opened(browser) -> Iterator[Callable]:
+    """Open an address in a fresh profile, with the options of a Playwright context."""
+    contexts = []
+
+    def opened(address: str, **options):
+        context = browser.new_context(permissions=["clipboard-read", "clipboard-write"], **options)
+        contexts.append(context)
+        tab = context.new_page()
+        tab.goto(address)
+        return tab
+
+    yield opened
+    for context in contexts:
+        context.close()

@@ -10,6 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from measure import BUDGET, weight_limit
 from site_map import GUIDES, HTML, PAGES, SourcePage
 
 pytestmark = pytest.mark.live
@@ -56,21 +57,17 @@ def test_no_sideways_scrolling_on_a_small_phone(page: SourcePage, open_page) -> 
     assert tab.evaluate("document.documentElement.scrollWidth") <= 320
 
 
-# All settings on one page: its words alone are 92 kB. The limit keeps it from growing.
-WEIGHT_KB = {"training/reference/configuration-options": 190}
-
-
 @every_page
 def test_a_page_is_light(page: SourcePage, open_page, address) -> None:
-    """What a first visit asks for, compressed as a server would: at most 115 kB in 16 requests."""
+    """What a first visit asks for, compressed as a server would, within the budgets of `make measure`."""
     tab = open_page("404")
     asked: list[str] = []
     tab.context.on("request", lambda request: asked.append(request.url))
     tab.context.new_page().goto(f"{address}/{page.name}.html", wait_until="networkidle")
     files = [HTML / unquote(urlsplit(url).path).lstrip("/") for url in asked if url.startswith(address)]
     weight = sum(len(gzip.compress(file.read_bytes(), 9)) for file in files)
-    assert len(files) == len(asked) <= 16
-    assert weight / 1000 <= WEIGHT_KB.get(page.name, 115)
+    assert len(files) == len(asked) <= BUDGET["requests"]
+    assert weight / 1000 <= weight_limit(page.name)
 
 
 def test_copy_takes_commands_without_prompts_and_outputs(open_page) -> None:

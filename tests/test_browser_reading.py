@@ -2,30 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-
 import pytest
 from site_map import GUIDES, HTML, PAGES, SourcePage
 
 pytestmark = pytest.mark.live
 PAGE = GUIDES[0]
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-
-
-@pytest.fixture
-def opened(browser) -> Iterator[Callable]:
-    contexts = []
-
-    def opened(address: str, **options):
-        context = browser.new_context(permissions=["clipboard-read", "clipboard-write"], **options)
-        contexts.append(context)
-        tab = context.new_page()
-        tab.goto(address)
-        return tab
-
-    yield opened
-    for context in contexts:
-        context.close()
 
 
 def test_the_button_copies_the_twin(opened, address: str) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from pages import DOCS
+from proofs import Proof, proves
 
 FOLDER = DOCS / "training" / "how-to" / "filter-and-curate-data"
 
@@ -281,12 +282,15 @@ def test_the_same_answer_counts_once_and_the_best_stay(tmp_path: Path) -> None:
     assert sorted(filtered(tmp_path, equal[::-1], "--best", "3", "--seed", "0")[0]) == sorted(picks[0])
 
 
-def test_a_kind_of_task_that_vanishes_is_told(tmp_path: Path) -> None:
+@proves("kind-filtered-away")
+def test_a_kind_of_task_that_vanishes_is_told(tmp_path: Path, proof: Proof) -> None:
     rows = [*group(0, 1, 0, task_source="text"), *group(1, 1, 1, task_source="tools"), *group(2, 0, task_source="code")]
     told = filtered(tmp_path, rows, "--stage", "right", "--min-reward", "1", "--stage", "useful", "--varied")[2]
     assert "nothing of task_source tools is left: 2 rollouts, the last ones went in useful\n" in told
+    proof.wrong("kind-filtered-away", told)
     assert "nothing of task_source code is left: 1 rollouts, the last ones went in right\n" in told and told.count("nothing of") == 2
     kept, _, told = filtered(tmp_path, rows, "--where", "task_source=tools", "--min-reward", "1")
+    proof.cured("kind-filtered-away", told)
     assert kept == [(1, 0), (1, 1)] and "nothing of" not in told
     refused = run("filter_rollouts.py", "in.jsonl", "-o", "kept.jsonl", "--where", "tools", cwd=tmp_path)
     assert refused.returncode == 2 and "'tools' is not FIELD=VALUE" in refused.stderr
@@ -494,13 +498,17 @@ def test_a_blind_review_shows_no_reward(tmp_path: Path) -> None:
     assert all((line["reward"], line["expected"], line["group"]) == ("", "", "s") for line in read(tmp_path / "r.jsonl"))
 
 
-def test_check_finds_what_a_trainer_would_swallow(tmp_path: Path) -> None:
+@proves("dpo-loss-ln-2")
+def test_check_finds_what_a_trainer_would_swallow(tmp_path: Path, proof: Proof) -> None:
     raw = [{"messages": row["response"]["output"]} for row in (rollout("Oslo."), rollout(called("a")))]
     found = make(tmp_path, "check", write(tmp_path / "raw.jsonl", *raw).name, code=1).stdout
     for problem in ("nothing to learn from (2 rows)", "no user turn", "holds a function_call", "content that is no string"):
         assert problem in found
     pair = {"prompt": "?", "chosen": rollout("Oslo.")["response"]["output"], "rejected": rollout("Lima.")["response"]["output"]}
-    assert "the loss stays at ln 2 = 0.6931" in make(tmp_path, "check", write(tmp_path / "pair.jsonl", pair).name, code=1).stdout
+    proof.wrong("dpo-loss-ln-2", "the loss stays at ln 2 = 0.6931" in make(tmp_path, "check", write(tmp_path / "pair.jsonl", pair).name, code=1).stdout)
+    write(tmp_path / "in.jsonl", rollout("Oslo."), rollout("Lima.", repeat=1, reward=0.0))
+    make(tmp_path, "dpo", "in.jsonl", "-o", "pairs.jsonl")
+    proof.cured("dpo-loss-ln-2", "no problem" in make(tmp_path, "check", "pairs.jsonl").stdout)
     strings = {"messages": [{"role": "user", "content": "?"}, {"role": "assistant", "content": None, "tool_calls": [{"function": {"name": "f", "arguments": "{}"}}]}]}
     found = make(tmp_path, "check", write(tmp_path / "strings.jsonl", strings).name, code=1).stdout
     assert "content that is no string" in found and "arguments that are no object" in found

@@ -16,6 +16,7 @@ import jinja2
 import pytest
 from page_files import files_of
 from pages import DOCS, ROOT, blocks_of
+from proofs import Proof, proves
 
 NAME = "training/how-to/integrate-with-rl-frameworks"
 FOLDER = DOCS / NAME
@@ -349,6 +350,7 @@ def trained(folder: Path, gym_python: Path, converted: dict, spread: tuple) -> d
         "curated": ["check_loaders", f"trl_sft={curated(folder)}", f"trl_sft={curated(folder, '--split')}"],
         "field": ["check_loaders", f"trl_sft={curated(folder, '--reasoning', 'field')}"],
         "field qwen": ["check_loaders", f"trl_sft={curated(folder, '--reasoning', 'field')}", "--template", str(templates / "qwen3_training.jinja")],
+        "qwen3 openrlhf": ["check_loaders", "converted/openrlhf_sft.jsonl", "--template", str(templates / "qwen3_training.jinja")],
         "spread": ["check_loaders", "spread/trl_dpo.jsonl", "spread/openrlhf_dpo.jsonl"],
         "refusing": ["check_loaders", "converted/openrlhf_sft.jsonl", "--template", str(write(folder / "refusing.jinja", REFUSING))],
         "prompts": ["check_loaders", "openrlhf_rl=rl_prompts.jsonl"],
@@ -393,16 +395,22 @@ def test_curated_rows_of_both_forms_are_sound(trained: dict) -> None:
 
 
 @pytest.mark.gym
-def test_thoughts_that_a_template_drops_are_counted(trained: dict) -> None:
+@proves("loss-on-wrong-tokens")
+def test_thoughts_that_a_template_drops_are_counted(trained: dict, proof: Proof) -> None:
     """Gym's reasoning in a field: the practice template does not read it, Qwen3's does."""
+    proof.wrong("loss-on-wrong-tokens", trained["field"]["out"] + trained["qwen3 openrlhf"]["out"])
+    proof.cured("loss-on-wrong-tokens", trained["field qwen"]["out"] + trained["practice"]["out"])
     thinking = sum("reasoning" in [item["type"] for item in one["response"]["output"]] for one in ROLLOUTS)
     assert trained["field"]["code"] == 1 and f"  {thinking} thoughts lost\n" in trained["field"]["out"], trained["field"]
     assert trained["field qwen"]["code"] == 0 and SOUND in trained["field qwen"]["out"], trained["field qwen"]
 
 
 @pytest.mark.gym
-def test_a_template_that_refuses_parallel_calls_is_told_in_one_line(trained: dict) -> None:
+@proves("single-tool-calls-only")
+def test_a_template_that_refuses_parallel_calls_is_told_in_one_line(trained: dict, proof: Proof) -> None:
     answer = trained["refusing"]
+    proof.wrong("single-tool-calls-only", answer["out"])
+    proof.cured("single-tool-calls-only", trained["practice"]["out"])
     assert answer["code"] == 1 and "the template refuses a row: This model only supports single tool-calls at once!" in answer["out"], answer
 
 
@@ -541,6 +549,19 @@ def test_a_rollout_that_does_not_fit_is_named(modules, output: list, more: dict,
     bundles = modules("token_bundles")
     with pytest.raises(bundles.Unusable, match=reason):
         bundles.trajectory(rollout(output, **more))
+
+
+@proves("token-ids-not-contiguous", "no-token-ids")
+def test_what_is_wrong_with_token_ids_is_told(folder: Path, proof: Proof) -> None:
+    def told(*output: dict) -> str:
+        write(folder / "tokens.jsonl", rollout(list(output)))
+        return run(sys.executable, "token_bundles.py", "tokens.jsonl", "-o", "bundles.jsonl", folder=folder).stdout
+
+    whole = told(called([1, 2], [3]), called([1, 2, 3, 4], [5]))
+    proof.wrong("token-ids-not-contiguous", told(called([1, 2], [3]), called([1, 9, 3, 4], [5])))
+    proof.cured("token-ids-not-contiguous", whole)
+    proof.wrong("no-token-ids", told(SAID))
+    proof.cured("no-token-ids", whole)
 
 
 def test_the_recorded_rollouts_become_trajectories(folder: Path) -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 import yaml
 from pages import DOCS, ROOT
+from proofs import Proof, proves
 
 FOLDER = DOCS / "training" / "how-to" / "monitor-data-quality"
 SCRIPTS = sorted(path.name for path in FOLDER.glob("*.py"))
@@ -187,10 +188,19 @@ def test_false_alarms_are_as_rare_as_asked(tmp_path: Path) -> None:
     assert alarms / trials <= 0.12
 
 
-def test_gate_refuses_other_tasks(tmp_path: Path) -> None:
+@proves("limits-for-other-tasks", "gate-stops-on-not-measured")
+def test_gate_refuses_other_tasks_and_what_was_not_measured(tmp_path: Path, proof: Proof) -> None:
     made = limits(tmp_path, collect(tmp_path / "base", 0.5))
     refused = run("quality_gate.py", collect(tmp_path / "other", 0.5, tasks=30), "--limits", made, cwd=tmp_path)
-    assert refused.returncode == 2 and "was made for other tasks" in refused.stderr
+    assert refused.returncode == 2
+    proof.wrong("limits-for-other-tasks", refused.stderr)
+    passed = run("quality_gate.py", tmp_path / "base" / "rollouts.jsonl", "--limits", made, cwd=tmp_path)
+    proof.cured("limits-for-other-tasks", passed.stdout + passed.stderr if "PASSED" in passed.stdout else False)
+    made.write_text('[[limit]]\nmetric = "bad_arguments_share"\nmax = 0.1\nreason = "r"')
+    without, calling = (collect(tmp_path / name, 0.5, **more) for name, more in (("without", {}), ("calling", {"call": '{"city": "Oslo"}'})))
+    proof.wrong("gate-stops-on-not-measured", run("quality_gate.py", without, "--limits", made, cwd=tmp_path).stdout)
+    measured = run("quality_gate.py", calling, "--limits", made, cwd=tmp_path).stdout
+    proof.cured("gate-stops-on-not-measured", "PASSED" in measured and "not measured" not in measured)
 
 
 @pytest.mark.parametrize(
@@ -298,11 +308,15 @@ def test_watch_alerts_only_beyond_noise(tmp_path: Path, options: list, rows: lis
     assert f"ALERT: {alert}" in told.stdout if alert else "ALERT" not in told.stdout
 
 
-def test_watch_alerts_on_a_stall_and_forgets_a_run_that_started_over(tmp_path: Path) -> None:
+@proves("stalled-run")
+def test_watch_alerts_on_a_stall_and_forgets_a_run_that_started_over(tmp_path: Path, proof: Proof) -> None:
     stalled = run("watch_run.py", "none.jsonl", "--stall", "0.5", cwd=tmp_path)
     assert stalled.returncode == 1 and "ALERT: none.jsonl has no row for 0.5 s" in stalled.stdout
     path = write(tmp_path / "rollouts.jsonl", *[rollout(t, 0) for t in range(5)])
-    assert "ALERT: no new row for 0.5 s" in run("watch_run.py", path, "--stall", "0.5", cwd=tmp_path).stdout
+    proof.wrong("stalled-run", run("watch_run.py", path, "--stall", "0.5", cwd=tmp_path).stdout.replace("0.5 s", "2 s"))
+    (tmp_path / "quality_summary.json").write_text("{}")
+    ended = run("watch_run.py", path, "--stall", "0.5", cwd=tmp_path).stdout
+    proof.cured("stalled-run", ended.splitlines()[-1].startswith("finished"))
     from watch_run import Run
 
     seen = Run(path, 1.0)

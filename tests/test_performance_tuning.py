@@ -101,9 +101,17 @@ def test_the_worksheet_refuses_bad_values(tmp_path: Path, arguments: list[str], 
 
 
 def test_the_model_is_an_upper_bound_that_is_nearly_reached() -> None:
-    """What the page says of its predictions, in the committed data."""
-    errors = module("figures.py")["errors"](DATA["servers"])
-    assert len(errors) >= 15 and max(errors) < 1.1 and sorted(errors)[len(errors) // 2] > 0.7
+    """What the page says of its predictions: every case, counted again here."""
+    errors = sorted(module("figures.py")["errors"](DATA["servers"]))
+    cases = {name: [level["concurrency"] for level in its["levels"]] for name, its in DATA["servers"]["scenarios"].items()}
+    assert cases == {"no-delay": [1, 2, 4, 8, 16, 64], "100-ms": [1, 4, 16, 64, 256], "1-s": [8, 32, 128],
+                     "500-ms-8-slots": [1, 4, 8, 16, 32], "judge": [1, 2, 4, 8, 16]}
+    assert len(errors) == sum(map(len, cases.values())) - len(cases["no-delay"]) == 18
+    said = re.match(r"In (\d+) cases, .* were (\d+) to (\d+) % .* median of (\d+) %; (\d+) lay within 20 %", (FOLDER / "parts" / "prediction.md").read_text())
+    middle = (errors[8] + errors[9]) / 2
+    near = sum(0.8 <= error <= 1.2 for error in errors)
+    assert [int(number) for number in said.groups()] == [18, *(round(100 * share) for share in (errors[0], errors[-1], middle)), near]
+    assert max(errors) < 1.1 and middle > 0.8, "the page calls the model an upper bound, and plans with 80 % of it"
 
 
 # --- measured data ----------------------------------------------------------------------------------------------------
@@ -112,7 +120,7 @@ def test_the_model_is_an_upper_bound_that_is_nearly_reached() -> None:
 @pytest.mark.parametrize("name", ["servers", "driver", "io"])
 def test_measurements_say_where_they_are_from(name: str) -> None:
     data = DATA[name]
-    assert data["release"] == "nemo-gym 0.7.0" and data["load_before"] >= 0
+    assert data["release"] == "nemo-gym 0.7.0" and data["busy_before"] < 0.4
     assert all(data[key] for key in ("date", "hardware", "cores", "memory_gb", "python"))
 
 
@@ -166,13 +174,14 @@ def test_the_rate_grows_until_the_knee(gym_python: Path, gym_on_path: dict[str, 
 @pytest.mark.live
 @pytest.mark.gym
 def test_memory_stays_flat_in_the_bounded_mode(gym_python: Path, gym_on_path: dict[str, str], tmp_path: Path) -> None:
-    done = run(gym_python, "measure_driver.py", "-o", "driver.json", "--rollouts", 100, 1500, "--modes", "default", "bounded", "--bytes", 100_000,
+    rollouts, size = 2000, 100_000
+    done = run(gym_python, "measure_driver.py", "-o", "driver.json", "--rollouts", rollouts, "--modes", "default", "bounded", "--bytes", size,
                cwd=tmp_path, env=gym_on_path, timeout=300)
     assert done.returncode == 0, done.stderr
     data = json.loads((tmp_path / "driver.json").read_text())
-    growth = {mode: its[1]["peak_mb"] - its[0]["peak_mb"] for mode, its in data["modes"].items()}
-    assert growth["default"] > 100 and growth["bounded"] < 0.5 * growth["default"], growth
-    assert [one["rollouts"] for one in data["resume"]] == [100, 1500]
+    peak = {mode: its["peak_mb"] for mode, (its,) in data["modes"].items()}
+    assert peak["default"] - peak["bounded"] > 0.5 * rollouts * size / 1e6, peak
+    assert [one["rollouts"] for one in data["resume"]] == [rollouts]
 
 
 @pytest.mark.gym

@@ -89,10 +89,14 @@ def test_troubleshooting_shows_entries_of_the_shared_source(page: SourcePage) ->
         assert re.findall(r"^#{3,} .+", section, re.M) == []
 
 
-@every_guide
-def test_next_steps_are_few(page: SourcePage) -> None:
-    links = re.findall(r"\]\(", page.section("Next steps"))
-    assert 1 <= len(links) <= 5
+@pytest.mark.parametrize("page", [page for page in PAGES if page.type != "index"], ids=lambda page: page.name)
+def test_a_page_knows_its_neighbors(page: SourcePage) -> None:
+    """A guide to go on with, a reference to look things up in, the concept behind; few enough to choose from."""
+    links = re.findall(r"\]\(([^)]+)\)", page.section("Next steps"))
+    assert len(links) <= 5
+    targets = [(page.path.parent / link).resolve().parent.name for link in links if not link.startswith("https:")]
+    assert "how-to" in targets and "reference" in targets
+    assert any("/about/concepts/" in link for link in links)
 
 
 @every_reference

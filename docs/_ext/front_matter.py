@@ -22,10 +22,10 @@ from sphinx.util.docutils import SphinxDirective
 FOLDERS = {"how-to": "How-to guides", "reference": "Reference"}
 JOBS = {
     "collect": "Collect rollouts",
-    "verify": "Verify and reward",
-    "curate": "Curate data",
-    "train": "Train",
     "scale": "Scale up",
+    "curate": "Curate data",
+    "verify": "Verify and reward",
+    "train": "Train",
     "fix": "Fix problems",
 }
 AUDIENCES = ["practitioners", "platform engineers", "researchers"]
@@ -105,11 +105,10 @@ class GuideCards(SphinxDirective):
     required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
-        result: list[nodes.Node] = []
+        groups = nodes.container(classes=["card-groups"])
         for label, group in by_job(self.env, self.arguments[0]):
             cards = nodes.bullet_list(classes=["cards"])
             for page in group:
-                self.env.note_dependency(str(page.path))
                 link = addnodes.pending_xref(
                     "", nodes.inline("", page.title), refdomain="std", reftype="doc", refexplicit=True,
                     reftarget=f"/{page.docname}", refdoc=self.env.docname, refwarn=True,
@@ -120,8 +119,8 @@ class GuideCards(SphinxDirective):
                     nodes.paragraph("", page.meta["description"]),
                     nodes.paragraph("", f"{page.meta['level']}, {page.meta['time']} minutes", classes=["card-meta"]),
                 )
-            result += [nodes.rubric("", label, **{"heading-level": 3}), cards]
-        return result
+            groups += nodes.container("", nodes.rubric("", label, **{"heading-level": 3}), cards, classes=[f"cards-{len(group)}"])
+        return [groups]
 
 
 class DimensionMatrix(SphinxDirective):
@@ -133,8 +132,6 @@ class DimensionMatrix(SphinxDirective):
             cells = []
             for folder in FOLDERS:
                 found = pages(self.env, folder)
-                for page in found:
-                    self.env.note_dependency(str(page.path))
                 cells.append(", ".join(f"[{page.title}](/{page.docname}.md)" for page in found if dimension in page.meta["dimensions"]))
             lines.append(f"| {dimension} | {' | '.join(cells)} |")
         return self.parse_text_to_nodes("\n".join(lines))
@@ -168,6 +165,13 @@ def add_context(app, pagename, templatename, context, doctree) -> None:
     context["guides"] = [*by_job(app.env, "how-to"), ("Reference", pages(app.env, "reference"))]
 
 
+def cards_changed(app, env, added, changed, removed) -> list[str]:
+    """The pages to read again: those that show cards and matrix, if any front matter or title is another than last time."""
+    shown = [(page.docname, page.title, page.meta) for folder in FOLDERS for page in pages(env, folder)]
+    before, env.cards = getattr(env, "cards", shown), shown
+    return [name for name in env.found_docs if not find(env, name)] if shown != before else []
+
+
 def sidebar_changed(app, env) -> list[str]:
     """The pages to write again: all, if the sidebar that each of them carries has other entries than last time."""
     sidebar = [page[::2] for folder in FOLDERS for page in pages(env, folder)]
@@ -181,5 +185,6 @@ def setup(app) -> dict:
     app.connect("source-read", warn)
     app.connect("doctree-resolved", add_chips)
     app.connect("html-page-context", add_context)
+    app.connect("env-get-outdated", cards_changed)
     app.connect("env-updated", sidebar_changed)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

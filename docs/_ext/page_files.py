@@ -13,6 +13,7 @@ from pathlib import Path
 
 from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
+from sphinx_design.shared import create_component
 
 SHARED = "training/index"
 SHARED_FILES = ["practice_endpoint.py", "practice_tasks.jsonl", "practice_tool_tasks.jsonl"]
@@ -46,18 +47,33 @@ def size(path: Path) -> str:
 class PageFiles(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         name = Path(self.env.docname).name
-        listing = nodes.bullet_list(classes=["page-files"])
-        for file, path in files_of(Path(self.env.srcdir), self.env.docname).items():
+        files = files_of(Path(self.env.srcdir), self.env.docname)
+        for path in files.values():
             self.env.note_dependency(str(path))
-            link = nodes.reference("", "", nodes.literal("", file), refuri=f"{name}/{file}", internal=True)
-            weight = nodes.inline("", size(path), classes=["size"])
-            listing += nodes.list_item("", nodes.paragraph("", "", link, nodes.Text(f" {describe(path)} "), weight))
         archive = nodes.reference("", f"{name}.zip", refuri=f"{name}.zip", internal=True, classes=["zip"])
         self.env.metadata[self.env.docname]["page-files"] = True
-        return [
+        beside = {file: path for file, path in files.items() if "/" not in file}
+        result: list[nodes.Node] = [
             nodes.paragraph("", "", archive, nodes.Text(f" unpacks to the folder {name} with these files:")),
-            listing,
+            self.listing(beside),
         ]
+        # A server of Gym is a folder of a dozen files: one line until the reader opens it.
+        for folder in dict.fromkeys(file.partition("/")[0] for file in files if "/" in file):
+            below = {file: path for file, path in files.items() if file.startswith(f"{folder}/")}
+            title = nodes.rubric("", "", nodes.literal("", f"{folder}/"), nodes.Text(f", {len(below)} files"))
+            options = {"opened": False, "has_title": True, "icon": None, "chevron": None}
+            classes = {"container_classes": [], "title_classes": [], "body_classes": []}
+            result.append(create_component("dropdown", type="dropdown", children=[title, self.listing(below)], **options, **classes))
+        return result
+
+    def listing(self, files: dict[str, Path]) -> nodes.bullet_list:
+        folder = Path(self.env.docname).name
+        listing = nodes.bullet_list(classes=["page-files"])
+        for file, path in files.items():
+            link = nodes.reference("", "", nodes.literal("", file), refuri=f"{folder}/{file}", internal=True)
+            weight = nodes.inline("", size(path), classes=["size"])
+            listing += nodes.list_item("", nodes.paragraph("", "", link, nodes.Text(f" {describe(path)} "), weight))
+        return listing
 
 
 def write(app, exception) -> None:

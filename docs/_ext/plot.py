@@ -1,12 +1,14 @@
 """Figures that follow light and dark: their SVG goes into the page itself, where text is text and colors are variables.
 
-``{plot} SCRIPT.py:FUNCTION DATA.json`` is drawn from measured data whenever one of both changes. ``FUNCTION(data)`` returns
-a matplotlib figure in matplotlib's default colors, which become the variables of the stylesheet.
+``{plot} SCRIPT.py:FUNCTION DATA.json`` is drawn from measured data whenever one of both changes; the drawing is kept beside
+the doctrees. ``FUNCTION(data)`` returns a matplotlib figure in matplotlib's default colors, which become the variables of the
+stylesheet.
 ``{diagram} FILE.svg`` is drawn by hand, with these variables.
 """
 
 from __future__ import annotations
 
+import hashlib
 import html
 import io
 import json
@@ -44,7 +46,9 @@ def draw(script: Path, function: str, data: Path, salt: str) -> str:
     buffer = io.StringIO()
     with matplotlib.rc_context(STYLE | {"svg.hashsalt": salt}):
         figure = runpy.run_path(str(script))[function](json.loads(data.read_text(encoding="utf-8")))
-        figure.savefig(buffer, format="svg", bbox_inches="tight", metadata={"Date": None})
+        # A figure that lays itself out fits; only for others is it worth drawing twice to find their edges.
+        edges = None if figure.get_layout_engine() else "tight"
+        figure.savefig(buffer, format="svg", bbox_inches=edges, metadata={"Date": None})
         pyplot.close(figure)
     return buffer.getvalue()
 
@@ -85,8 +89,14 @@ class Plot(Picture):
         paths = [Path(self.env.relfn2path(name)[1]) for name in (script, self.arguments[1])]
         for path in paths:
             self.env.note_dependency(str(path))
+        salt = f"{self.env.docname} {self.arguments}"
         try:
-            return draw(paths[0], function, paths[1], salt=f"{self.env.docname} {self.arguments}")
+            inputs = b"\0".join([salt.encode(), *(path.read_bytes() for path in (*paths, Path(__file__)))])
+            kept = Path(self.env.doctreedir, "plots", f"{hashlib.sha256(inputs).hexdigest()}.svg")
+            if not kept.exists():
+                kept.parent.mkdir(parents=True, exist_ok=True)
+                kept.write_text(draw(paths[0], function, paths[1], salt), encoding="utf-8")
+            return kept.read_text(encoding="utf-8")
         except Exception as error:
             raise self.error(f"{{plot}} {' '.join(self.arguments)}: {type(error).__name__}: {error}") from error
 

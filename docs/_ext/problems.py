@@ -48,6 +48,8 @@ ENTRY = re.compile(
 CODE = re.compile(r"(?<!`)(`+)(?!`) ?(.+?) ?(?<!`)\1(?!`)")
 PARTS = re.compile(r"\*\*Cause\*\*:\s+(?P<cause>.+?)\s+\*\*Fix\*\*:\s+(?P<fix>.+?)\s+\*\*It\s+worked\*\*\s+(?P<worked>.+)", re.S)
 
+LINE = re.compile(r"\s+(\*\*(?:Cause|Fix|It\s+worked)\*\*)")  # each begins a line of its own
+
 
 class Entry(NamedTuple):
     id: str
@@ -117,7 +119,7 @@ class Problem(SphinxDirective):
         section = nodes.section(ids=[f"problem-{self.arguments[0]}"], classes=["problem"])
         section += nodes.title("", "", *inline(" ".join(lines[:end])))
         section += nodes.paragraph("", "", *self.origin(), classes=["problem-origin"])
-        self.state.nested_parse(self.content[end:], self.content_offset + end, section)
+        section += self.parse_text_to_nodes(LINE.sub(r"\n\n\1", "\n".join(lines[end:])))
         if self.env.docname == HOME:  # what links lead to
             section["names"].append(section["ids"][0])
             self.state.document.note_explicit_target(section)

@@ -34,21 +34,34 @@ LONGEST_TEMPORARY_FOLDER = 45  # characters: Ray puts the paths of its sockets, 
 CONFIGURATION_SECONDS = 120
 LAST_ERRORS, LOG_TAIL_BYTES, WIDTH = 15, 5_000_000, 400
 
-SECRET_NAME = r"[\w-]*(?:key|token|secret|password|passwd|credential|authorization|cookie)s?"
-# A value behind a name that sounds like a secret: `name: value`, `"name": "value"`, `--name value`, `name=value`.
-NAMED = re.compile(rf"(?i)(?P<name>(?<![\w-])(?:--)?{SECRET_NAME})(?P<between>[\"']?(?:\s*[:=]\s*|\s+(?=[^\s:=]{{8,}}))[\"']?)(?P<value>(?:Bearer |Basic )?[^\s\"',}}]+)")
+SECRET_NAME = r"[\w-]*(?:key|token|secret|pass(?:word|wd|phrase)|credential|authorization|cookie)s?"
+# A value behind a name that sounds like a secret: `name: value`, `"name": "value"`, `--name value`, `name=value`, `name: [a, b]`,
+# and in a log the same with escaped quotes.
+VALUE = r"\[[^\]\n]*\]|(?:Bearer |Basic )?[^\s\"',}\\&]+"
+NAMED = re.compile(rf"(?i)(?<![\w-])(?:(?P<flag>--{SECRET_NAME}[ =])|(?P<name>{SECRET_NAME})(?P<between>[\\\"']*[ \t]*[:=][ \t]*[\\\"']*))(?P<value>{VALUE})")
+LISTED = re.compile(rf"(?im)^(?P<name>[ \t]*{SECRET_NAME}:)(?P<items>(?:\n[ \t]*- .+)+)")
 # Values that are secrets wherever they stand.
-SHAPED = re.compile(r"\b(?:(?:sk|pk|rk|nvapi|glpat|xox[abp])-|(?:hf|ghp|gho)_|AKIA|eyJ)[-_A-Za-z0-9.]{12,}|(?<=Bearer )\S+|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)")
+SHAPED = re.compile(
+    r"\b(?:(?:sk|pk|rk|nvapi|glpat|xox[abp])-|(?:hf|ghp|gho)_|AKIA|eyJ)[-_A-Za-z0-9.]{12,}|(?<=Bearer )\S+|(?<=://)[^/\s@]+(?=@)"
+    r"|(?i:(?<=[?&]key=)|(?<=[?&]sig=)|(?<=[?&]token=)|(?<=api key: )|(?<=api key provided: ))[^\s&]+"
+)
 HARMLESS = re.compile(r"(?i)^(?:null|none|true|false|\d{1,6}|\*+|'?\"?)$")
 # Counts of tokens and names of keys are no secrets, and a report without them is of no use.
-COUNTED = re.compile(r"(?i)^(?:--)?(?:[\w-]*tokens|key|token|keys|[\w-]*_fpath|[\w-]*primary_key)$")
-ERROR = re.compile(r"Error|error=|Exception|Traceback|🚨|finished unexpectedly|failed status|model_retry|Hit \d+ global|Killed|Too many")
+COUNTED = re.compile(r"(?i)^(?:[\w-]*tokens|key|token|keys|[\w-]*_fpath|[\w-]*primary_key)$")
+ERROR = re.compile(r"Error|ERROR|error=|Exception|🚨|finished unexpectedly|status=[45]\d\d|model_retry|Hit \d+ global|Killed|never answered")
+NO_ERROR = re.compile(r"^Found ulimit of|^Traceback|^\s+(?:File|raise) ")  # says "Error", and names none
 
 
-def known_secrets() -> list[str]:
-    """The values of environment variables whose name sounds like a secret, the longest first."""
-    found = {value for name, value in os.environ.items() if re.fullmatch(f"(?i){SECRET_NAME}", name) and len(value) >= 6}
-    return sorted(found, key=len, reverse=True)
+def known_secrets(*texts: str) -> list[str]:
+    """Values behind names that sound like a secret, in the environment and in these texts, the longest first."""
+    found = {value for name, value in os.environ.items() if re.fullmatch(f"(?i){SECRET_NAME}", name)}
+    for text in texts:
+        found |= {match["value"].strip("[]") for match in NAMED.finditer(text) if not is_harmless(match)}
+    return sorted((value for value in found if len(value) >= 6), key=len, reverse=True)
+
+
+def is_harmless(match: re.Match) -> bool:
+    return bool(COUNTED.match(match["name"] or "") or HARMLESS.match(match["value"]))
 
 
 def clean(text: str, secrets: list[str]) -> str:
@@ -56,13 +69,9 @@ def clean(text: str, secrets: list[str]) -> str:
     for secret in secrets:
         text = text.replace(secret, "[removed]")
     text = SHAPED.sub("[removed]", text)
-
-    def hide(match: re.Match) -> str:
-        if COUNTED.match(match["name"]) or HARMLESS.match(match["value"]):
-            return match[0]
-        return match["name"] + match["between"] + "[removed]"
-
-    return NAMED.sub(hide, text).replace(str(Path.home()), "~")
+    text = LISTED.sub(lambda match: match[0] if COUNTED.match(match["name"].strip(" :")) else f"{match['name']} [removed]", text)
+    text = NAMED.sub(lambda match: match[0] if is_harmless(match) else (match["flag"] or match["name"] + match["between"]) + "[removed]", text)
+    return text.replace(str(Path.home()), "~")
 
 
 class Report:
@@ -140,6 +149,7 @@ def listeners() -> dict[int, str]:
 
 def get(url: str) -> tuple[int | None, str]:
     """Status and body of an address, or None and the reason. Sends no key."""
+    url = re.sub(r"(?<=://)[^/@]+@", "", url)
     try:
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}) if "//127.0.0.1" in url or "//localhost" in url else urllib.request.ProxyHandler())
         with opener.open(url, timeout=5) as reply:
@@ -154,7 +164,7 @@ def servers(report: Report, head: str) -> Iterator[str]:
     status, body = get(f"{head}/server_instances")
     if status != 200:
         yield f"{head} does not answer: {body}"
-        report.wrong.append(f"No servers of Gym answer at {head}: start them with `gym env start`, or name them with --head.")
+        report.wrong.append(f"No servers of Gym answer at {head}: start them, or give --head.")
         return
     for server in json.loads(body):
         status, reason = get(server["url"])
@@ -204,15 +214,17 @@ def resolve(report: Report, files: list[str]) -> str:
     return result.stdout.strip()
 
 
-def last_errors(path: Path) -> Iterator[str]:
+def last_errors(report: Report, path: Path) -> Iterator[str]:
     """The last lines of a log that speak of an error, each with the line before it."""
     with path.open("rb") as file:
         file.seek(max(0, path.stat().st_size - LOG_TAIL_BYTES))
         lines = file.read().decode(errors="replace").splitlines()
-    wanted = [number for number, line in enumerate(lines) if ERROR.search(line)][-LAST_ERRORS:]
+    wanted = [number for number, line in enumerate(lines) if ERROR.search(line) and not NO_ERROR.search(line)][-LAST_ERRORS:]
     shown = sorted({number for at in wanted for number in (at - 1, at) if number >= 0})
     yield from (lines[number][:WIDTH] for number in shown)
-    if not shown:
+    if wanted:
+        report.wrong.append(f"The last error in {path}: {lines[wanted[-1]].strip()[:WIDTH]}")
+    else:
         yield "no error in it"
 
 
@@ -252,7 +264,7 @@ def main() -> int:
     parser.add_argument("-o", "--output", default="report.md", metavar="FILE", help="the report (default: %(default)s)")
     options = parser.parse_args()
 
-    report, secrets = Report(), known_secrets()
+    report = Report()
     report.add("Versions", list(versions(report)))
     report.add("Limits", list(limits(report)))
     taken = listeners()
@@ -261,11 +273,13 @@ def main() -> int:
     configuration = resolve(report, options.config)
     report.add("Model endpoints", list(endpoints(report, configuration)))
     report.add("Configuration", configuration.splitlines())
+    for path in options.log:
+        report.add(f"Last errors: {path}", list(last_errors(report, path)))
     if options.failures:
         report.add(f"Failures: {options.failures}", list(failures(report, options.failures)))
-    for path in options.log:
-        report.add(f"Last errors: {path}", list(last_errors(path)))
 
+    own = Path("env.yaml")
+    secrets = known_secrets(configuration, own.read_text(encoding="utf-8", errors="replace") if own.is_file() else "")
     text = clean(report.text(), secrets)
     output = Path(options.output)
     temporary = output.with_name(f".{output.name}.tmp")

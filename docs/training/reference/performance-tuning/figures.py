@@ -102,7 +102,7 @@ def draw_io(data: dict):
 
 def source(data: dict) -> str:
     return (f"{data['release']}, Python {data['python']}, {data['hardware'].split(',')[0]}, {data['cores']} cores, {data['memory_gb']} GB, "
-            f"{data['date']}; load average before: {data['load_before']:g}.\n")
+            f"{data['date']}; other programs used {data['busy_before']:g} cores before.\n")
 
 
 def prediction_table(data: dict) -> str:
@@ -118,15 +118,27 @@ def prediction_table(data: dict) -> str:
 
 
 def prediction_sentence(data: dict) -> str:
-    """How far off, in one sentence that changes with the data."""
+    """How far off, in sentences that change with the data, and what was measured at the worst miss."""
     found = errors(data)
-    last = data["scenarios"]["no-delay"]["levels"][-1]
-    ceiling, reached = 60 * predicted(data, "no-delay", last["concurrency"]).rate(), last["rollouts_per_min"]
-    cores = reached / 60 * sum(last["cpu_ms"].values()) / 1000
     near = sum(0.8 <= share <= 1.2 for share in found)
-    return (f"Measured rates were {100 * min(found):.0f} to {100 * max(found):.0f} % of the prediction, with a median of {100 * median(found):.0f} %; "
-            f"{near} of {len(found)} lay within 20 % of it. The endpoint without delay, which gave Gym's own part, does not count among them, "
-            f"and is the worst case: {reached:,.0f} per minute of {ceiling:,.0f} at {last['concurrency']} in flight, with {cores:.1f} of {data['cores']} cores in use.\n\n")
+    levels = [(name, level) for name, its in data["scenarios"].items() if name != "no-delay" for level in its["levels"]]
+    name, worst = levels[found.index(min(found))]
+    said = 60 * predicted(data, name, worst["concurrency"]).rate()
+    last = data["scenarios"]["no-delay"]["levels"][-1]
+    ceiling = 60 * predicted(data, "no-delay", last["concurrency"]).rate()
+    return (
+        f"In {len(found)} cases, measured rates were {100 * min(found):.0f} to {100 * max(found):.0f} % of the prediction, with a median of "
+        f"{100 * median(found):.0f} %; {near} lay within 20 % of it. The worst: {LABELS[name]} per call and {worst['concurrency']} in flight gave "
+        f"{worst['rollouts_per_min']:,.0f} rollouts per minute in place of {said:,.0f}, and {worst['p50_s']:.2f} s per rollout. Gym and the endpoint "
+        f"used {cores_used(worst):.1f} of {data['cores']} cores, all programs of the machine {worst['cores_busy']:.1f}.\n\n"
+        f"The endpoint without delay gave Gym's own part, so it is not among them. It reached {last['rollouts_per_min']:,.0f} per minute of "
+        f"{ceiling:,.0f} at {last['concurrency']} in flight, with {cores_used(last):.1f} of {data['cores']} cores in use.\n\n"
+    )
+
+
+def cores_used(level: dict) -> float:
+    """Cores that all processes of the measurement kept busy."""
+    return level["rollouts_per_min"] / 60 * sum(level["cpu_ms"].values()) / 1000
 
 
 def errors(data: dict) -> list[float]:
@@ -145,7 +157,7 @@ def overhead_table(data: dict) -> str:
     lines = ["| Process | CPU per rollout |", "| --- | --- |"]
     rows = sorted(((its["cpu_ms"].get(key, 0), name) for key, name in names.items()), reverse=True)
     lines += [f"| {name} | {value:.1f} ms |" for value, name in rows]
-    return "\n".join([*lines, "", source(data | {"load_before": scenario["load_before"]})])
+    return "\n".join([*lines, "", source(data | {"busy_before": scenario["busy_before"]})])
 
 
 def driver_table(data: dict) -> str:

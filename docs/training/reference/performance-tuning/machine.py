@@ -23,7 +23,7 @@ class BadInput(Exception):
 
 
 def record(hardware: str | None) -> dict:
-    """Release, versions, hardware, date, and how busy the machine was before (load average of the last minute)."""
+    """Release, versions, hardware, date, and how many cores other programs kept busy before, over two seconds."""
     try:
         release = metadata.version("nemo-gym")
     except metadata.PackageNotFoundError:
@@ -35,7 +35,7 @@ def record(hardware: str | None) -> dict:
     return {
         "release": f"nemo-gym {release}", "python": platform.python_version(), "date": datetime.date.today().isoformat(),
         "hardware": hardware or name, "cores": os.cpu_count(), "memory_gb": round(psutil.virtual_memory().total / 1e9),
-        "load_before": round(os.getloadavg()[0], 2),
+        "busy_before": round(psutil.cpu_percent(2) / 100 * os.cpu_count(), 2),
     }
 
 

@@ -13,7 +13,6 @@ import contextlib
 import io
 import json
 import os
-import shutil
 import sys
 import tempfile
 import time
@@ -37,15 +36,18 @@ SCENARIOS = {
 }
 JUDGE_SECONDS, JUDGE_LIMIT = 0.4, 4
 CONFIG = f"""
-config_paths:
-- resources_servers/string_match/configs/string_match.yaml
-- resources_servers/equivalence_llm_judge/configs/equivalence_llm_judge.yaml
-- responses_api_models/vllm_model/configs/vllm_model.yaml
 policy_base_url: http://127.0.0.1:{MODEL}/v1
 policy_api_key: none
 policy_model_name: fixed
 head_server: {{host: 127.0.0.1, port: {HEAD}}}
 string_match_simple_agent: {{responses_api_agents: {{simple_agent: {{max_steps: 1}}}}}}
+config_paths:
+- resources_servers/string_match/configs/string_match.yaml
+- responses_api_models/vllm_model/configs/vllm_model.yaml
+"""
+# Goes on after it, for the scenario that has a judge.
+CONFIG_JUDGE = f"""\
+- resources_servers/equivalence_llm_judge/configs/equivalence_llm_judge.yaml
 equivalence_llm_judge_simple_agent: {{responses_api_agents: {{simple_agent: {{max_steps: 1}}}}}}
 equivalence_llm_judge:
   resources_servers:
@@ -79,6 +81,12 @@ def cpu(processes: dict[str, psutil.Process]) -> dict[str, float]:
     return seconds
 
 
+def busy() -> float:
+    """CPU seconds that all programs of this machine have used, ours among them."""
+    times = psutil.cpu_times()
+    return sum(times) - times.idle - getattr(times, "iowait", 0) - getattr(times, "guest", 0) - getattr(times, "guest_nice", 0)
+
+
 def fixed(port: int, delay: float, slots: int = 0, text: str = "Answer: Paris") -> list:
     return [sys.executable, HERE / "fixed_endpoint.py", "--port", port, "--delay", delay, "--slots", slots, "--text", text]
 
@@ -92,7 +100,7 @@ async def scenario(name: str, servers: dict[str, psutil.Process], args: argparse
     levels = [level for level in levels if level <= args.most]
     head, helper = BaseServerConfig(host="127.0.0.1", port=HEAD), RolloutCollectionHelper()
     rows = lambda count: [TASK | {"agent_ref": {"name": agent}} for _ in range(count)]  # noqa: E731
-    measured = {level: {"concurrency": level, "rates": [], "rollouts": 0, "seconds": 0.0, "cpu": {}} for level in levels}
+    measured = {level: {"concurrency": level, "rates": [], "rollouts": 0, "seconds": 0.0, "busy": 0.0, "cpu": {}} for level in levels}
     latency = {level: DispatchLatencyTracker() for level in levels}
     with running(fixed(MODEL, delay, slots), folder, f"http://127.0.0.1:{MODEL}/v1/models", 30) as (endpoint, _):
         processes = servers | {"endpoint": psutil.Process(endpoint.pid), "driver": psutil.Process()}
@@ -103,13 +111,14 @@ async def scenario(name: str, servers: dict[str, psutil.Process], args: argparse
                 # As many rollouts as take about the wanted time, at the rate of the round before or a guess.
                 rate = its["rates"][-1] / 60 if its["rates"] else min(level / (delay + 0.03), slots / delay if slots else 50, 50)
                 count = max(4 * level, int(rate * args.seconds))
-                before, started = cpu(processes), time.monotonic()
+                before, busy_before, started = cpu(processes), busy(), time.monotonic()
                 with contextlib.redirect_stdout(io.StringIO()) as said:
                     per_minute, failures, _ = await run_level(helper, rows(count), head, level, 120, latency[level])
                 if failures:
                     print(f"measure_servers.py: {failures} of {count} rollouts failed: {said.getvalue()[-300:]}", file=sys.stderr)
                     raise SystemExit(1)
                 its["seconds"] += time.monotonic() - started
+                its["busy"] += busy() - busy_before
                 its["rollouts"] += count
                 its["rates"].append(round(per_minute, 1))
                 for process, seconds in cpu(processes).items():
@@ -118,9 +127,10 @@ async def scenario(name: str, servers: dict[str, psutil.Process], args: argparse
         its["p50_s"], its["p95_s"] = (round(latency[level].quantile(share), 4) for share in (0.5, 0.95))
         its["rollouts_per_min"] = round(60 * its["rollouts"] / its["seconds"], 1)
         its["cpu_ms"] = {process: round(1000 * seconds / its["rollouts"], 2) for process, seconds in its.pop("cpu").items()}
+        its["cores_busy"] = round(its.pop("busy") / its["seconds"], 2)
         its["seconds"] = round(its["seconds"], 2)
         print(f"{name:>16} {level:>4} {its['rollouts_per_min']:>8.0f} rollouts/min  p50 {its['p50_s']:.3f} s  "
-              f"CPU {sum(its['cpu_ms'].values()):.1f} ms", flush=True)
+              f"CPU {sum(its['cpu_ms'].values()):.1f} ms  {its['cores_busy']:.1f} cores busy", flush=True)
     return {"delay_s": delay, "slots": slots, "judge_s": JUDGE_SECONDS if name == "judge" else 0,
             "judge_limit": JUDGE_LIMIT if name == "judge" else 0, "levels": list(measured.values())}
 
@@ -128,7 +138,7 @@ async def scenario(name: str, servers: dict[str, psutil.Process], args: argparse
 async def scenarios(data: dict, servers: dict[str, psutil.Process], args: argparse.Namespace, folder: Path) -> None:
     """In one event loop, which Gym's connections belong to."""
     for name in args.only or SCENARIOS:
-        data["scenarios"][name] = await scenario(name, servers, args, folder) | {"load_before": data["load_before"]}
+        data["scenarios"][name] = await scenario(name, servers, args, folder) | {"busy_before": data["busy_before"]}
         write(args.output, data)
 
 
@@ -136,7 +146,7 @@ def measure(args: argparse.Namespace, scenarios_before: dict) -> None:
     data = record(args.hardware)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        (folder / "servers.yaml").write_text(CONFIG)
+        (folder / "servers.yaml").write_text(CONFIG + CONFIG_JUDGE * ("judge" in (args.only or SCENARIOS)))
         os.chdir(folder)
         os.environ["TQDM_DISABLE"] = "1"
         with contextlib.ExitStack() as stack:
