@@ -76,7 +76,7 @@ def records(docname: str, doctree: nodes.document) -> Iterator[dict]:
                 if docname != problems.HOME:
                     continue  # a guide shows an entry that is found where it lives
                 codes = map(words, node.next_node(nodes.title).findall(nodes.literal))
-                record["messages"] = [record["title"], *(code for code in codes if " " in code)]
+                record["messages"] = [record["title"], *(code for code in codes if " " in code and not code.startswith("gym "))]
         record["text"] = [text for text in statements(node) if text]
         record["code"] = " ".join(dict.fromkeys(code(node)))
         yield {key: value for key, value in record.items() if value or key in ("id", "text")}

@@ -146,9 +146,15 @@ function createSearch(data) {
 
   // The pages that answer, best first, each with its sections, best first; and a function that quotes from a section.
   function search(question) {
-    const parts = split(question).map((part, at, all) => {
-      const words = part.words.map((word) => corrected(word, at === all.length - 1));
-      return words.every((word, each) => word === part.words[each]) ? part : token(words.join("_"));
+    const parts = [];
+    for (const [at, part] of split(question).entries()) {
+      const joined = at && parts.at(-1).words.join("") + part.words.join("");
+      if (joined && counts.get(joined) > 2) parts[parts.length - 1] = token(joined); // "data set", "time out"
+      else parts.push(part);
+    }
+    parts.forEach((part, at) => {
+      const words = part.words.map((word) => corrected(word, at === parts.length - 1));
+      if (words.some((word, each) => word !== part.words[each])) parts[at] = token(words.join("_"));
     });
     const { stems, concepts, wholes } = read(parts);
     const covered = new Set([...concepts.values()].flat());
@@ -157,10 +163,6 @@ function createSearch(data) {
     if (!weight.size) stems.forEach((word) => weight.set(word, WEIGHTS.word));
     for (const whole of wholes) weight.set(whole, WEIGHTS.whole);
     for (const concept of concepts.keys()) weight.set(concept, WEIGHTS.concept);
-    parts.slice(1).forEach((part, at) => { // "data set", "time out"
-      const joined = stem(parts[at].words.join("") + part.words.join(""));
-      if (known.has(joined)) weight.set(joined, WEIGHTS.word);
-    });
     const query = [...weight.keys()].join(" ");
     const how = { boost: WEIGHTS, boostTerm: (term) => weight.get(term), bm25: BM25 };
 

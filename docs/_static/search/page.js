@@ -1,6 +1,6 @@
 // The search page: what the reader asks becomes results while it is typed, and the address of the page, so that it can be shared.
 document.addEventListener("DOMContentLoaded", () => {
-  const form = document.querySelector("form.bd-search");
+  const form = document.querySelector(".search-page form");
   const field = form.querySelector("input");
   const status = document.getElementById("search-status");
   const results = document.getElementById("search-results");
