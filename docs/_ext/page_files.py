@@ -29,7 +29,7 @@ def files_of(docs: Path, docname: str) -> dict[str, Path]:
 
 def describe(path: Path) -> str:
     """The first line of a script's docstring, the first comment of a configuration, the number of rows."""
-    if path.suffix not in (".py", ".jsonl", ".yaml", ".toml", ".sh", ".args"):
+    if path.suffix not in (".py", ".jsonl", ".yaml", ".toml", ".sh", ".sbatch", ".args"):
         return ""
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".py":
