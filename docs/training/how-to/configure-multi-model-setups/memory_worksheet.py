@@ -145,10 +145,10 @@ def main(argv: list[str] | None = None) -> int:
         print(f"memory_worksheet.py: {error}", file=sys.stderr)
         return 2
     gpu_bytes = memory * GIB
-    print(f"{'GiB per GPU':<14}{'weights':>9}{'KV cache':>10}{'working':>9}{'needed':>8}{'share':>7}{'KiB/token':>11}{'replicas':>10}")
+    report = [f"{'GiB per GPU':<14}{'weights':>9}{'KV cache':>10}{'working':>9}{'needed':>8}{'share':>7}{'KiB/token':>11}{'replicas':>10}"]
     for model in models:
         parts = model.weights() / GIB, model.kv_cache() / GIB, model.working_gib
-        print(
+        report.append(
             f"{model.name:<14}{parts[0]:>9.1f}{parts[1]:>10.1f}{parts[2]:>9.1f}{sum(parts):>8.1f}{model.share(gpu_bytes):>7.2f}"
             f"{model.kv_per_token() / 1024:>11.1f}{model.replicas:>10}"
         )
@@ -158,13 +158,14 @@ def main(argv: list[str] | None = None) -> int:
             loads[gpu] = loads.get(gpu, 0.0) + model.share(gpu_bytes)
     full = {gpu: load for gpu, load in sorted(loads.items()) if load > 1 - HEADROOM + 1e-9}
     for gpu, load in full.items():
-        print(f"GPU {gpu}: shares of {load:.2f} are more than {1 - HEADROOM:.2f}. Fewer sequences, a shorter context, 8-bit weights, or one more GPU.")
-    if full:
-        return 1
-    print("Everything fits. Start one after the other, and the next only when the last one answers at /health:")
-    for model in sorted(models, key=lambda model: -model.share(gpu_bytes)):
-        print("\n".join(commands(model, model.share(gpu_bytes), per_node)))
-    return 0
+        report.append(f"GPU {gpu}: shares of {load:.2f} are more than {1 - HEADROOM:.2f}. Fewer sequences, a shorter context, 8-bit weights, or one more GPU.")
+    if not full:
+        report.append("Everything fits. Start one after the other, and the next only when the last one answers at /health:")
+        for model in sorted(models, key=lambda model: -model.share(gpu_bytes)):
+            report += commands(model, model.share(gpu_bytes), per_node)
+    # One write: a reader such as `head` may be gone before a second one.
+    print("\n".join(report))
+    return 1 if full else 0
 
 
 if __name__ == "__main__":
