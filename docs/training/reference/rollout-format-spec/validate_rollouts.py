@@ -84,6 +84,11 @@ class Keys:
         return count
 
 
+def say(line: str) -> None:
+    """Print a line in one write, so that several processes that share a pipe do not mix theirs."""
+    print(f"{line}\n", end="")
+
+
 def place(path: list[str | int]) -> str:
     """``['response', 'output', 0, 'id']`` as ``response.output[0].id``."""
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
@@ -196,7 +201,7 @@ class Report:
     def fault(self, path: Path, line: int, field: str, reason: str) -> None:
         self.faults += 1
         if self.faults <= self.most:
-            print(f"{path}:{line}: {field + ' ' if field else ''}{reason}")
+            say(f"{path}:{line}: {field + ' ' if field else ''}{reason}")
         elif self.faults == self.most + 1:
             print(f"... more than {self.most} faults; --max-faults shows more")
 
@@ -245,7 +250,7 @@ def check_file(path: Path, args: argparse.Namespace, report: Report, kind: str |
     faults = report.faults - before
     what = f"{rows} {kind.replace('-', ' ')}{'' if rows == 1 or path.suffix == '.json' else 's'}"
     notes = ", ".join(f"{count} {name}" for count, name in ((cut, "cut off"), (masked, "masked")) if count)
-    print(f"{path}: {what}{f' ({notes})' if notes else ''}, {faults} fault{'' if faults == 1 else 's'}")
+    say(f"{path}: {what}{f' ({notes})' if notes else ''}, {faults} fault{'' if faults == 1 else 's'}")
     return keys, document
 
 
