@@ -350,7 +350,7 @@ def trained(folder: Path, gym_python: Path, converted: dict, spread: tuple) -> d
         "curated": ["check_loaders", f"trl_sft={curated(folder)}", f"trl_sft={curated(folder, '--split')}"],
         "field": ["check_loaders", f"trl_sft={curated(folder, '--reasoning', 'field')}"],
         "field qwen": ["check_loaders", f"trl_sft={curated(folder, '--reasoning', 'field')}", "--template", str(templates / "qwen3_training.jinja")],
-        "qwen3 openrlhf": ["check_loaders", "converted/openrlhf_sft.jsonl", "--template", str(templates / "qwen3_training.jinja")],
+        "qwen3 openrlhf": ["check_loaders", "converted/openrlhf_sft.jsonl", "--template", str(templates / "qwen3.jinja")],
         "spread": ["check_loaders", "spread/trl_dpo.jsonl", "spread/openrlhf_dpo.jsonl"],
         "refusing": ["check_loaders", "converted/openrlhf_sft.jsonl", "--template", str(write(folder / "refusing.jinja", REFUSING))],
         "prompts": ["check_loaders", "openrlhf_rl=rl_prompts.jsonl"],
