@@ -24,6 +24,8 @@ OPTIONS = "docs/training/reference/configuration-options.md"
 ENTRIES = "docs/training/reference/configuration-options/rollout-collection.md"
 TWINS = "docs/_ext/markdown_twins.py"
 PROBLEMS = "docs/training/how-to/troubleshoot-common-issues/scale.md"
+SCALE = "docs/training/how-to/scale-parallel-generation"
+TUNING = "docs/training/reference/performance-tuning"
 BUILD = "the strict build"
 PAGE = "the run of the page"
 
@@ -107,8 +109,8 @@ FAULTS = [
     Fault("a script that swallows bad input", "docs/training/how-to/optimize-rollout-collection/inspect_run.py", swap("return 2", "return 0"), "test_inspect_refuses_bad_input"),
     Fault("a wrong default", "docs/_ext/facts.json", swap('"default": 21600', '"default": 21601'), "test_the_facts_are_those_of_the_installed_package", check=False),
     Fault("a stale output", GUIDE, swap("NeMo Gym v0.7.0", "NeMo Gym v0.6.0"), PAGE, check=False),
-    Fault("a flag that 0.7.0 does not have", GUIDE, add_before("## Understanding", '```{code-block} console\n:caption: "Not run here: needs two nodes"\n$ gym eval run --parallelism 4\n```'), PAGE, check=False),
-    Fault("a block that is not run, without a reason", GUIDE, add_before("## Understanding", '```{code-block} console\n:caption: "Not run here: "\n$ gym eval run\n```'), PAGE, check=False),
+    Fault("a flag that 0.7.0 does not have", GUIDE, add_before("## Understanding", '```{code-block} console\n:caption: "Not run here: needs two nodes"\n$ gym eval run --parallelism 4\n```'), "test_commands_and_flags_are_those_of_the_release"),
+    Fault("a block that is not run, without a reason", GUIDE, add_before("## Understanding", '```{code-block} console\n:caption: "Not run here: "\n$ gym eval run\n```'), "test_a_block_that_is_not_run_says_why"),
     Fault("a configuration that Gym refuses", GUIDE, add_before("## Understanding", "```yaml\nconfig_paths: [gone.yaml]\n```"), PAGE, check=False),
     Fault("a row that Gym refuses", GUIDE, add_before("## Understanding", '```json\n{"responses_create_params": {"input": "Hi", "max_tokens": 8}}\n```'), PAGE, check=False),
     Fault("an external link that nobody looked up", GUIDE, add_before("## Next steps", "[x](https://example.com/new)"), "test_external_links_are_those_of_the_list"),
@@ -124,6 +126,19 @@ FAULTS = [
     Fault("a search that shows the worst first", "docs/_static/search/engine.js", swap(".sort((a, b) => b.score - a.score);\n    return { pages", ".sort((a, b) => a.score - b.score);\n    return { pages"), "test_the_right_page_is_among_the_first", check=False),
     Fault("search results in another place", "docs/_templates/search.html", swap('id="search-results"', 'id="results"'), "test_nothing_found_leads_on", check=False),
     Fault("a page that carries the search", "docs/_ext/search_index.py", swap('if pagename == "search" else ()', ""), "test_pages_do_not_carry_the_search", check=False),
+    Fault("a job without its reason", GUIDE, swap("so that I can", "to"), "test_job_and_outcome_come_first"),
+    Fault("success criteria that nobody can run", GUIDE, swap("  ```console\n  $ cd results/evaluation", "  ```text\n  $ cd results/evaluation"), "test_success_criteria_can_be_checked"),
+    Fault("a path of one machine", GUIDE, add_before("## Next steps", "Look into `/root/results`."), "test_paths_of_no_one_machine"),
+    Fault("a command that 0.7.0 does not have", GUIDE, add_before("## Next steps", "```console\n$ gym eval collect\n```"), "test_commands_and_flags_are_those_of_the_release"),
+    Fault("a problem without a cure", PROBLEMS, swap("**It worked** if", "Then"), "test_an_entry_is_complete"),
+    Fault("one message in two entries", PROBLEMS, swap("`ClientResponseError: 500, message='Internal Server Error'`", "``Clearing output fpath since `resume_from_cache=False`!``"), "test_no_message_has_two_entries"),
+    Fault("a split that swallows bad tasks", f"{SCALE}/split_tasks.py", swap("return 2", "return 0"), "test_split_refuses_bad_tasks_and_writes_nothing"),
+    Fault("a comparison that finds no difference", f"{SCALE}/same_rollouts.py", swap("return 1 if lines else 0", "return 0"), "test_each_difference_is_found"),
+    Fault("a directive that Slurm does not read", f"{SCALE}/shards.sbatch", swap("--requeue", "--restart"), "test_array_directives_are_ones_that_sbatch_reads"),
+    Fault("a secret in a report", "docs/training/how-to/troubleshoot-common-issues/diagnose.py", swap('    text = SHAPED.sub("[removed]", text)\n', ""), "test_no_secret_is_in_the_report"),
+    Fault("a flag that vLLM does not have", f"{TUNING}.md", swap("--enable-prefix-caching", "--prefix-caching"), "test_every_vllm_flag_exists_in_that_release"),
+    Fault("a figure without its hardware", f"{TUNING}/io.json", swap('"hardware": "AMD EPYC"', '"hardware": ""'), "test_measurements_say_where_they_are_from"),
+    Fault("a figure edited by hand", f"{TUNING}/io.json", swap('"rows_per_s": 72521', '"rows_per_s": 99999'), "test_tables_are_made_from_the_data"),
     Fault("the runner shows any output as right", "tests/pages.py", swap("return re.fullmatch(pattern, printed", "return True or re.fullmatch(pattern, printed"), "test_a_stale_output_is_caught"),
     Fault("the runner ignores exit codes", "tests/pages.py", swap("if self.shell.status and not", "if False and not"), "test_a_failing_command_is_caught"),
     Fault("the runner does not see that a port is taken", "tests/pages.py", swap("    for port, owner in PORTS.items():", "    for port, owner in ():"), "test_programs_are_stopped_and_their_ports_freed"),

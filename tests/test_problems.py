@@ -51,6 +51,7 @@ def test_no_message_has_two_entries() -> None:
     assert sorted({message for message in messages if messages.count(message) > 1}) == []
 
 
+@pytest.mark.gym
 def test_files_that_raise_a_message_exist() -> None:
     installed = gym_environment().servers_installed()
     named = {entry.options["in"] for entry in ENTRIES.values() if "in" in entry.options}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import problems
 import pytest
 from front_matter import RULES
-from pages import NOT_RUN, blocks_of
+from pages import DOCS, NOT_RUN, blocks_of
 from site_map import GUIDES, PAGES, SourcePage
 
 SECTIONS = ["Before you start", "Production examples", "Success criteria", "Troubleshooting", "Next steps"]
@@ -15,6 +16,7 @@ SECTIONS = ["Before you start", "Production examples", "Success criteria", "Trou
 PRODUCTION = {"Production examples", "End-to-end pipeline examples"}
 TROUBLESHOOTING = {"Troubleshooting", "Common error messages"}
 FILLER = re.compile(r"\b(simply|just|easily|obviously|note that|robust|in this section|please)\b|!(?=\s|$)", re.I)
+COMMANDS = json.loads((DOCS / "_ext" / "facts.json").read_text(encoding="utf-8"))["commands"]
 KEY_ON_COMMAND_LINE = re.compile(r"--model-api-key|api_key=(?!none\b)|\btoken=")
 
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -133,6 +135,28 @@ def test_no_key_on_a_command_line(page: SourcePage) -> None:
 @every_page
 def test_paths_of_no_one_machine(page: SourcePage) -> None:
     assert re.findall(r"/(?:root|work|tmp/pytest)[/-]|[.]pyenv", page.text) == []
+
+
+@every_page
+def test_commands_and_flags_are_those_of_the_release(page: SourcePage) -> None:
+    """Of blocks that run and of those that do not, known from the facts: the package itself need not be installed."""
+    blocks = [block for _, block in blocks_of(page.text, page.path) if block.kind == "console"]
+    lines = [command.replace("\\\n", " ") for block in blocks for command, _ in block.commands()]
+    wrong = []
+    for call in (call for line in lines for call in re.findall(r"(?:^|[|;&(\n] *)gym ((?:'[^']*'|[^|;&)\n'])*)", line)):
+        words = call.split()
+        name = next((" ".join(words[:n]) for n in (2, 1, 0) if " ".join(words[:n]) in COMMANDS), "")
+        flags = {flag for command in ("", name) for entry in COMMANDS[command]["flags"] for flag in entry["names"]} | {"--help", "-h"}
+        unknown = {word.partition("=")[0] for word in words if re.match(r"--?[a-z]", word)} - flags
+        if unknown or not name and words and not words[0].startswith("-"):
+            wrong.append(f"gym {call.strip()}: {sorted(unknown) or 'no such command'}")
+    assert wrong == []
+
+
+@every_page
+def test_a_block_that_is_not_run_says_why(page: SourcePage) -> None:
+    captions = [block.caption for _, block in blocks_of(page.text, page.path)]
+    assert [caption for caption in captions if caption.startswith(NOT_RUN.strip()) and len(caption) < len(NOT_RUN) + 5] == []
 
 
 @every_page
