@@ -117,7 +117,7 @@ FAULTS = [
     Fault("a page that does not cover what is planned", GUIDE, swap("dimensions: [Data generation, ", "dimensions: ["), "test_the_matrix_holds_what_is_planned"),
     Fault("a page too heavy", GUIDE, add_before("## Next steps", "".join(f"{n * n * 7919 % 1000003} " for n in range(40000))), "test_a_page_is_light", check=False),
     Fault("a prompt in what is copied", "conf.py", swap('".linenos, .gp, .go"', '".linenos"'), "test_copy_takes_commands_without_prompts_and_outputs", check=False),
-    Fault("tabs that forget the choice", "docs/training/index/endpoint.md", lambda text: text.replace(":sync: ", ":name: "), "test_the_choice_of_endpoint_stays_over_pages", check=False),
+    Fault("tabs that forget the choice", "docs/training/index/endpoint.md", lambda text: text.replace(":sync: ", ":class-label: "), "test_the_choice_of_endpoint_stays_over_pages", check=False),
     Fault("a contrast too low to read", "docs/_static/site.css", add("\n.bd-article p { color: #9a9a9a !important; }\n"), "test_no_accessibility_violation", check=False),
     Fault("targets below the header", "docs/_static/site.css", swap("scroll-padding-top: 5.5rem", "scroll-padding-top: 2rem"), "test_no_target_hides_below_the_header", check=False),
     Fault("a focus that cannot be seen", "docs/_static/site.css", lambda text: text + "a:focus-visible { outline: 0 !important; box-shadow: none !important; }\n", "test_the_keyboard_goes_through_a_page_in_sight", check=False),
