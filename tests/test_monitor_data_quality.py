@@ -476,6 +476,12 @@ def test_series_script_stops_where_it_must(tmp_path: Path) -> None:
     assert failed.returncode == 2 and "collection failed" in failed.stderr
     collect(tmp_path / "prepared", 0.5, tasks=9)
     assert series("other").returncode == 2
+    # An alert ends the run, which would go on for an hour.
+    write(tmp_path / "prepared" / "rollouts_failures.jsonl", *({"_ng_failure_class": "agent_run_error"} for _ in range(400)))
+    write(programs / "gym", '#!/bin/bash\nout=$(dirname "${@: -1}"); cp -r prepared/. "$out"; exec python -c "import time; time.sleep(3600)"\n')
+    began = time.monotonic()
+    alarmed = series("alarmed", "-o", "results/alarmed/rollouts.jsonl")
+    assert alarmed.returncode == 2 and "collection failed" in alarmed.stderr and time.monotonic() - began < 60
     assert len((tmp_path / "history.jsonl").read_text().splitlines()) == 2
 
 

@@ -422,6 +422,23 @@ def test_other_scripts_refuse_bad_input(gym_python_or_this: Path, tmp_path: Path
     assert missing.returncode == 2 and missing.stderr == "gym is not on the PATH: install nemo-gym first\n"
 
 
+def test_the_relay_passes_on_no_answer_with_a_gap(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(FOLDER)
+    import token_ids_relay
+
+    def answer(ids: list[int], sampled: int) -> dict:
+        return {"choices": [{"logprobs": {"content": [{"id": id_} for id_ in ids]}}], "usage": {"completion_tokens": sampled}}
+
+    answers = [answer([5, 7], 3), answer([5, 6, 7], 3)]
+    relay = token_ids_relay.Relay.__new__(token_ids_relay.Relay)
+    monkeypatch.setattr(relay, "ask", lambda path, body: answers.pop(0))
+    entries = relay.complete({})["choices"][0]["logprobs"]["content"]
+    assert [entry["token"] for entry in entries] == ["token_id:5", "token_id:6", "token_id:7"] and not answers
+    answers = [answer([5, 7], 3) for _ in range(token_ids_relay.TRIES)]
+    with pytest.raises(token_ids_relay.Gap):
+        relay.complete({})
+
+
 @pytest.fixture
 def gym_python_or_this() -> Path:
     """Any interpreter: ``--help`` needs no package."""

@@ -278,6 +278,16 @@ def test_a_shard_starts_servers_of_its_own_and_stops_them(node: Path) -> None:
     assert run("run_shard.sh", 0, cwd=node).returncode == 0 and len(calls(node)) == 3, "a complete shard starts nothing"
 
 
+def test_servers_that_ignore_the_interrupt_are_stopped(node: Path) -> None:
+    """As below nohup: what a shell ignored when it started, it cannot give back to its programs."""
+    gym = node / "bin" / "gym"
+    gym.write_text(gym.read_text().replace("echo stopped >> calls; exit' INT", "echo stopped >> calls; exit' TERM"))
+    write(node / "bin" / "nohup.sh", "trap '' INT\nbash run_shard.sh 0\n")
+    environment = os.environ | {"PATH": f"{node / 'bin'}:{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    done = subprocess.run(["bash", "bin/nohup.sh"], cwd=node, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0 and calls(node)[-1] == "stopped", done.stderr
+
+
 def test_a_shard_uses_running_servers_and_the_time_that_is_left(node: Path) -> None:
     short = run("run_shard.sh", 0, cwd=node, HEAD_PORT="11000", DEADLINE=str(int(time.time()) + 1000), ROWS="1", RUN="other", CONFIG="sft.yaml")
     assert (short.returncode, short.stdout) == (1, "shard-000 not complete: 1 of 3 rollouts, 0 given up\n")

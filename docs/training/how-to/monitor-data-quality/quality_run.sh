@@ -11,7 +11,7 @@ mkdir -p "results/$name"
 
 gym eval run --no-serve --config run.yaml -o "$out" "$@" > "results/$name/run.log" 2>&1 &
 run=$!
-python watch_run.py "$out" --max-failed 0.2 --stall 900 > "results/$name/watch.log" || kill -INT $run 2>/dev/null
+python watch_run.py "$out" --max-failed 0.2 --stall 900 > "results/$name/watch.log" || kill $run 2>/dev/null
 wait $run || { echo "$name: collection failed. The end of results/$name/run.log:" >&2; tail -3 "results/$name/run.log" >&2; exit 2; }
 
 python quality_gate.py "$out" --limits limits.toml | tee "results/$name/gate.txt"

@@ -4,7 +4,7 @@
 
 It ends when the run has written its quality summary. A limit is breached only when it lies outside the 99.7 % interval of
 what was seen (Wilson), so that the first few rollouts alert nobody; --stall seconds without a new row do.
-Exit code: 0 the run finished, or --once found no breach; 1 alert; 2 bad input. So: watch_run.py FILE || kill -INT $PID
+Exit code: 0 the run finished, or --once found no breach; 1 alert; 2 bad input. So: watch_run.py FILE || kill $PID
 """
 
 from __future__ import annotations

@@ -25,7 +25,12 @@ before=$(status) && { echo "$before"; exit 0; }   # complete: nothing to start
 servers="" driver=""
 stop() {
   kill $driver 2>/dev/null
-  [ -z "$servers" ] || { kill -INT "$servers" 2>/dev/null; wait "$servers"; }
+  [ -n "$servers" ] || return
+  kill -INT "$servers" 2>/dev/null
+  # Below nohup and some schedulers programs ignore the interrupt: they get half a minute.
+  for _ in {1..30}; do kill -0 "$servers" 2>/dev/null || break; sleep 1; done
+  kill "$servers" 2>/dev/null
+  wait "$servers"
 }
 trap stop EXIT
 trap 'exit 1' TERM INT

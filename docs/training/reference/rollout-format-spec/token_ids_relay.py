@@ -3,9 +3,9 @@
     python token_ids_relay.py [--port 8001] [--to http://127.0.0.1:8000]
 
 llama.cpp knows the id and the log probability of each token it sampled, but writes them another way than vLLM. This
-relay changes the spelling and nothing else: ``token`` of each log probability becomes ``token_id:<id>``,
-``/tokenize`` takes a chat, and a prompt that is too long is refused in vLLM's words. It is no vLLM: prompts are
-tokenized anew for every call, as any server without prefix reuse does.
+relay changes the spelling: ``token`` of each log probability becomes ``token_id:<id>``, ``/tokenize`` takes a chat, and a
+prompt that is too long is refused in vLLM's words. An answer in which llama.cpp leaves out a token is asked for again. It
+is no vLLM: prompts are tokenized anew for every call, as any server without prefix reuse does.
 """
 
 from __future__ import annotations
@@ -15,6 +15,13 @@ import json
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
+
+
+TRIES = 10
+
+
+class Gap(Exception):
+    """The endpoint does not give the ids of all tokens that it sampled."""
 
 
 class Relay(BaseHTTPRequestHandler):
@@ -32,10 +39,16 @@ class Relay(BaseHTTPRequestHandler):
         return self.ask("/tokenize", {"content": prompt, "add_special": True, "parse_special": True})
 
     def complete(self, body: dict) -> dict:
-        answer = self.ask("/v1/chat/completions", body | {"top_logprobs": 1})  # llama.cpp gives none for 0
-        for choice in answer["choices"]:
-            for entry in choice["logprobs"]["content"]:
-                entry["token"] = f"token_id:{entry['id']}"
+        # llama.cpp says nothing of a token that ends inside a character: with a gap, the ids are not what was sampled.
+        for _ in range(TRIES):
+            answer = self.ask("/v1/chat/completions", body | {"top_logprobs": 1})  # llama.cpp gives none for 0
+            entries = [entry for choice in answer["choices"] for entry in choice["logprobs"]["content"]]
+            if len(entries) == answer["usage"]["completion_tokens"]:
+                break
+        else:
+            raise Gap(f"{TRIES} answers, and in each of them the id of a token is missing")
+        for entry in entries:
+            entry["token"] = f"token_id:{entry['id']}"
         return answer
 
     def do_POST(self) -> None:
@@ -51,6 +64,8 @@ class Relay(BaseHTTPRequestHandler):
                                f"However, your request has {reason['n_prompt_tokens']} input tokens.",
                 }
             answer = {"error": reason}
+        except Gap as gap:
+            status, answer = 502, {"error": {"message": str(gap)}}
         self.reply(status, answer)
 
     def do_GET(self) -> None:
