@@ -32,7 +32,7 @@ from site_map import HTML, PAGES
 BUDGET = {"kB": 115, "requests": 16, "LCP s": 2.0, "CLS": 0.02, "rebuild s": 1.5}
 COLD_BUILD_SECONDS = 5.0
 # All settings on one page: its words alone are 92 kB. The limit keeps it from growing.
-WEIGHT_KB = {"training/reference/configuration-options": 190}
+WEIGHT_KB = {"training/reference/configuration-options": 182}
 NETWORK = {"offline": False, "latency": 150, "downloadThroughput": 1.6e6 / 8, "uploadThroughput": 750e3 / 8}
 CPU_SLOWDOWN = 4
 PHONE = {"width": 412, "height": 823}

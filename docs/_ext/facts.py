@@ -375,7 +375,8 @@ def lines(found: list[list[Fact]]) -> str:
 
 def table(head: list[str], rows: Iterable[list[str]]) -> str:
     def row(cell: str, texts: Iterable[str]) -> str:
-        return f"<tr>{''.join(f'<{cell}>{text}</{cell}>' for text in texts)}</tr>\n"
+        cells = "\n".join(f"<{cell}>{text}</{cell}>" for text in texts)
+        return f"<tr>{cells}</tr>\n"
 
     body = "".join(row("td", cells) for cells in rows)
     return f'<div class="pst-scrollable-table-container"><table class="table">\n<thead>{row("th", head)}</thead>\n<tbody>{body}</tbody></table></div>\n'
