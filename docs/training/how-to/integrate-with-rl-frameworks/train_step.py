@@ -87,7 +87,8 @@ def main() -> int:
     if args.weights and not args.weights.is_file():
         parser.error(f"{args.weights}: no such file")
     gains = advantages(rows)
-    chosen = [(row, gain) for row, gain in zip(rows, gains) if gain][: args.batch]
+    useful = [(row, gain) for row, gain in zip(rows, gains) if gain]
+    chosen = useful[: args.batch]
     if not chosen:
         print("Nothing to learn: within each task all rewards are equal.")
         return 1
@@ -95,7 +96,7 @@ def main() -> int:
     named = practice_policy.trained_weights(model, args.layers)
     trained = [weight.requires_grad_(True) for weight in named.values()]
     found = step(model, trained, [row for row, _ in chosen], [gain for _, gain in chosen], args)
-    print(f"{len(chosen)} of {len(rows)} trajectories have an advantage; {found['tokens']} tokens in the loss")
+    print(f"{len(useful)} of {len(rows)} trajectories have an advantage; {len(chosen)} in this step, {found['tokens']} tokens in the loss")
     print(f"log probabilities, trainer against endpoint: {found['mean']:.3f} apart on average, {found['largest']:.3f} at most")
     if "norm" not in found:
         print(f"Not on-policy (limit {args.max_difference}): no step made. Were these rollouts sampled from other weights, or at a temperature other than 1?")
