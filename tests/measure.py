@@ -13,6 +13,7 @@ import argparse
 import functools
 import gzip
 import http.server
+import re
 import shutil
 import statistics
 import subprocess
@@ -115,7 +116,8 @@ def builds(names: list[str], runs: int) -> tuple[float, dict[str, float]]:
         for name in ("conf.py", "pyproject.toml"):
             shutil.copy2(ROOT / name, folder / name)
         shutil.copytree(ROOT / "docs", folder / "docs")
-        command = [ROOT / ".venv/bin/sphinx-build", "-c", ".", "-j", "auto", "-W", "-n", "--keep-going", "-q", "docs", "html"]
+        sphinx = re.search(r"^SPHINX := (.+)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M)[1]
+        command = [*sphinx.replace("$(BIN)", f"{ROOT}/.venv/bin").split(), "docs", "html"]
 
         def seconds(prepare: Callable[[], object]) -> float:
             found = []

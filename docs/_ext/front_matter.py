@@ -63,7 +63,7 @@ def _read(docname: str, path: Path, _mtime: int) -> Page:
     text = path.read_text(encoding="utf-8")
     block = re.match(r"---\n(.*?)^---$", text, re.DOTALL | re.MULTILINE)
     try:
-        meta = yaml.safe_load(block[1]) if block else None
+        meta = yaml.load(block[1], yaml.CSafeLoader) if block else None
     except yaml.YAMLError:
         meta = None
     title = re.search(r"^# (.+)$", text, re.MULTILINE)

@@ -76,23 +76,25 @@ class PageFiles(SphinxDirective):
         return listing
 
 
-def write(app, exception) -> None:
-    """Write the same bytes on every run: fixed order, time and mode."""
-    if exception or app.builder.format != "html":
+def write(app, pagename, templatename, context, doctree) -> None:
+    """Write a page's files together with the page; the same bytes on every run: fixed order, time and mode."""
+    if "page-files" not in app.env.metadata.get(pagename, ()):
         return
-    for docname in sorted(name for name, meta in app.env.metadata.items() if "page-files" in meta):
-        target = Path(app.outdir, docname)
-        with zipfile.ZipFile(f"{target}.zip", "w", zipfile.ZIP_DEFLATED) as archive:
-            for name, path in files_of(Path(app.srcdir), docname).items():
-                entry = zipfile.ZipInfo(f"{target.name}/{name}")
-                entry.external_attr, entry.compress_type = 0o644 << 16, zipfile.ZIP_DEFLATED
-                archive.writestr(entry, path.read_bytes())
-                copy = target / name
-                copy.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(path, copy)
+    target = Path(app.outdir, pagename)
+    target.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(f"{target}.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, path in files_of(Path(app.srcdir), pagename).items():
+            entry = zipfile.ZipInfo(f"{target.name}/{name}")
+            entry.external_attr, entry.compress_type = 0o644 << 16, zipfile.ZIP_DEFLATED
+            archive.writestr(entry, path.read_bytes())
+            copy = target / name
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, copy)
 
 
 def setup(app) -> dict:
+    # A change to this file writes the files of every page again.
+    app.add_config_value("page_files_changed", Path(__file__).stat().st_mtime_ns, "html", types=[int])
     app.add_directive("page-files", PageFiles)
-    app.connect("build-finished", write)
+    app.connect("html-page-context", write)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

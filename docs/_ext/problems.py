@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -66,12 +67,16 @@ class Entry(NamedTuple):
 
 def read(docs: Path) -> list[Entry]:
     """All entries, in the order of their files."""
+    return [entry for file in sorted((docs / HOME).glob("*.md")) for entry in read_file(file, file.stat().st_mtime_ns)]
+
+
+@cache  # each directive and role asks for all entries
+def read_file(file: Path, changed: int) -> list[Entry]:
     found = []
-    for file in sorted((docs / HOME).glob("*.md")):
-        for match in ENTRY.finditer(file.read_text(encoding="utf-8")):
-            options = dict(re.findall(r"^:(\w+): *(.*)$", match["options"], re.M))
-            title = " ".join(match["title"].split())
-            found.append(Entry(match["id"], file, match[0], title, match["body"], options))
+    for match in ENTRY.finditer(file.read_text(encoding="utf-8")):
+        options = dict(re.findall(r"^:(\w+): *(.*)$", match["options"], re.M))
+        title = " ".join(match["title"].split())
+        found.append(Entry(match["id"], file, match[0], title, match["body"], options))
     return found
 
 

@@ -92,7 +92,7 @@ def merge(app, env, docnames, other) -> None:
 
 
 def index(env) -> str:
-    terms = yaml.safe_load(TERMS.read_text(encoding="utf-8"))
+    terms = yaml.load(TERMS.read_text(encoding="utf-8"), yaml.CSafeLoader)  # ten times as fast
     pages = [
         {
             "url": f"{name}.html",

@@ -53,10 +53,8 @@ def slim(app, exception) -> None:
     if exception or app.builder.format != "html":
         return
     static = Path(app.outdir, "_static")
-    classes: set[str] = set()
-    for page in Path(app.outdir).rglob("*.html"):
-        for value in CLASSES_IN_HTML.findall(page.read_text(encoding="utf-8")):
-            classes.update(value.split())
+    pages = (page.read_text(encoding="utf-8") for page in Path(app.outdir).rglob("*.html"))
+    classes = set(" ".join({value for page in pages for value in CLASSES_IN_HTML.findall(page)}).split())
     for script in static.rglob("*.js"):
         classes.update(WORDS_IN_SCRIPT.findall(script.read_text(encoding="utf-8")))
     for name in STYLESHEETS:
