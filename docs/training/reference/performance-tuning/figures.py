@@ -103,7 +103,8 @@ def draw_io(data: dict):
     bars = [(f"{kind} {name}", its["rows_per_s"], color) for kind, color in (("write", "C0"), ("read", "C1")) for name, its in data[kind].items()]
     names, rates, colors = zip(*reversed(bars))
     axes.barh(names, rates, color=colors)
-    logarithmic(axes.xaxis, "x")
+    axes.xaxis.set_major_formatter("{x:,.0f}")
+    axes.locator_params(axis="x", nbins=4)
     axes.set_xlabel(f"rows of {data['row_bytes'] / 1000:.0f} kB per second")
     return figure
 
