@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
@@ -9,6 +10,7 @@ import runpy
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -310,13 +312,15 @@ def test_servers_that_end_are_reported(node: Path) -> None:
 
 
 def test_two_runs_of_a_shard_wait_for_each_other(node: Path) -> None:
-    (node / "results" / "shard-000").mkdir(parents=True)
-    holder = subprocess.Popen(["flock", "results/shard-000/lock", "sleep", "1.5"], cwd=node)
-    time.sleep(0.3)
-    began = time.monotonic()
-    assert run("run_shard.sh", 0, cwd=node, HEAD_PORT="11000").returncode == 0
-    assert time.monotonic() - began > 0.8
-    holder.wait(10)
+    lock = node / "results" / "shard-000" / "lock"
+    lock.parent.mkdir(parents=True)
+    with lock.open("w") as other, ThreadPoolExecutor() as pool:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        second = pool.submit(run, "run_shard.sh", 0, cwd=node, HEAD_PORT="11000")
+        time.sleep(1)
+        waits = not second.done() and calls(node) == []
+        fcntl.flock(other, fcntl.LOCK_UN)
+        assert waits and second.result().returncode == 0 and calls(node) != []
 
 
 @pytest.mark.parametrize(
