@@ -305,6 +305,14 @@ def test_a_shard_that_is_not_there(node: Path, arguments: list, message: str) ->
     assert refused.returncode == 2 and refused.stderr.startswith(message) and calls(node) == []
 
 
+def test_servers_that_abort_as_they_end_do_not_disturb(node: Path) -> None:
+    gym = node / "bin" / "gym"
+    gym.write_text(gym.read_text().replace("echo stopped >> calls; exit", "echo stopped >> calls; kill -ABRT $$"))
+    done = run("run_shard.sh", 0, cwd=node)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "shard-000 complete: 3 of 3 rollouts, 0 given up\n", "")
+    assert "stopped" in calls(node)
+
+
 def test_servers_that_end_are_reported(node: Path) -> None:
     write(node / "bin" / "gym", "#!/bin/bash\necho broken configuration; exit 1")
     failed = run("run_shard.sh", 0, cwd=node)

@@ -32,7 +32,8 @@ stop() {
   kill "$servers" 2>/dev/null
   wait "$servers"
 }
-trap stop EXIT
+# Servers that have finished may still abort as their process ends: bash's line about it tells nothing.
+trap 'stop 2> /dev/null' EXIT
 trap 'exit 1' TERM INT
 
 if [ -z "${HEAD_PORT:-}" ]; then
