@@ -7,6 +7,7 @@ import json
 import os
 import re
 import runpy
+import signal
 import subprocess
 import sys
 import time
@@ -30,6 +31,8 @@ def run(script: str, *arguments: object, cwd: Path, **variables: str) -> subproc
     return subprocess.run(
         [*program, FOLDER / script, *map(str, arguments)], cwd=cwd, capture_output=True, text=True, timeout=60,
         env=environment | {"PATH": path} | variables,
+        # Tests that run in the background of a shell inherit "ignore" for the interrupt that the scripts send.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
