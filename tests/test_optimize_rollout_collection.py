@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import runpy
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from pages import DOCS
@@ -201,6 +203,23 @@ def test_find_knee_says_that_no_servers_run(tmp_path: Path, gym_python: Path) ->
     refused = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert refused.returncode == 2
     assert refused.stderr == "find_knee.py: No Gym servers answer at 127.0.0.1:9. Start them first: gym env start ...\n"
+
+
+def test_find_knee_asks_about_the_endpoint_while_it_waits(capsys: pytest.CaptureFixture[str]) -> None:
+    run_level = runpy.run_path(str(FOLDER / "find_knee.py"))["run_level"]
+    run_level.__globals__["HINT_SECONDS"] = 0.01
+
+    async def rollout_after(seconds: float) -> tuple[dict, dict]:
+        await asyncio.sleep(seconds)
+        return {}, {"response": {"model": "m"}}
+
+    def told(seconds: float) -> str:
+        helper = SimpleNamespace(run_examples=lambda rows, **_: [rollout_after(seconds)])
+        assert asyncio.run(run_level(helper, [{}], None, 1, 10.0, None))[1:] == (0, "m")
+        return capsys.readouterr().err
+
+    assert told(0.1) == "No rollout in 0.01 s. Is the endpoint up? Still waiting.\n"
+    assert told(0) == ""
 
 
 def test_inspect_counts_same_answers_and_cut_replies(tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ from importlib import metadata
 from pathlib import Path
 
 COLUMNS = ("concurrency", "rollouts_per_min", "rates", "p50_s", "p95_s", "p99_s", "failures")
+HINT_SECONDS = 30
 HEADER = "concurrency  rollouts/min  lowest-highest   p50 s   p95 s   p99 s  failures"
 
 
@@ -164,10 +165,16 @@ async def run_level(
         route_failures_to_sidecar=True, latency_tracker=latencies,
     )
     for done, future in enumerate(futures, 1):
+        # Gym calls an endpoint that is down again and again, and says so in the servers' terminal only.
+        hint = asyncio.get_running_loop().call_later(
+            HINT_SECONDS, lambda: print(f"No rollout in {HINT_SECONDS} s. Is the endpoint up? Still waiting.", file=sys.stderr)
+        )
         try:
             _, result = await asyncio.wait_for(future, timeout)
         except TimeoutError:
             raise BadInput(f"No rollout in {timeout:g} s. Is the endpoint up? If so, raise --timeout.") from None
+        finally:
+            hint.cancel()
         failures += "_ng_failure_class" in result
         model = model or (result.get("response") or {}).get("model") or ""
         if sys.stderr.isatty():
