@@ -6,7 +6,7 @@ the fix and hands over what is printed now:
     @proves("no-pair-written")
     def test_pairs_need_good_and_bad_tries(proof):
         proof.wrong("no-pair-written", printed)    # its messages are in it
-        proof.cured("no-pair-written", printed)    # none is in it
+        proof.cured("no-pair-written", printed)    # none is in it, but what the entry names as the sign that it worked
 
 A silent problem prints nothing, so its evidence is a fact: ``proof.wrong(ID, reward == 0)``. The fixture ``proof`` fails a test
 that does not do both for each id of its mark; ``NOT_CURED`` names the entries whose fix cannot be seen here, and why.
@@ -28,6 +28,13 @@ ENTRIES = {entry.id: entry for entry in problems.read(DOCS)}
 GUIDE = DOCS / "training" / "how-to"
 proves = pytest.mark.proves
 
+# Proven by less than the command whose output the entry names as the sign that it worked.
+PARTLY_RUN = {
+    "fixture-reward-mismatch": "the cases are run without pytest around them",
+    "ray-socket-path-too-long": "Ray is started without servers",
+}
+SIGN = re.compile(r"\b(?:prints|says|ends\s+with|shows)\s+`([^`]+)`")
+
 NOT_CURED = {
     "profiling-needs-graphviz": "needs a program that is not installed",
     "verl-keyerror-prompt": "needs the recipe's own checkout",
@@ -42,6 +49,12 @@ def shows(message: str, printed: str) -> bool:
     return re.search(pattern, printed, re.S) is not None
 
 
+def signs(id: str) -> list[str]:
+    """What the entry says is printed when the fix has worked."""
+    worked = problems.PARTS.search(ENTRIES[id].body)["worked"]
+    return SIGN.findall(worked)
+
+
 class Proof:
     """What a test has shown so far of the entries that it proves."""
 
@@ -54,6 +67,8 @@ class Proof:
             assert ENTRIES[id].messages, f"{id} has no message to look for: give a fact"
             missing = [message for message in ENTRIES[id].messages if not shows(message, evidence)]
             assert missing == [], f"{id}: not printed\n{evidence[-3000:]}"
+            early = [sign for sign in signs(id) if shows(sign, evidence)]
+            assert early == [], f"{id}: a sign that it worked is printed while the problem is there\n{evidence[-3000:]}"
         assert evidence, f"{id} was not caused"
         self.seen.add(id)
 
@@ -62,6 +77,8 @@ class Proof:
         if isinstance(evidence, str):
             left = [message for message in ENTRIES[id].messages if shows(message, evidence)]
             assert left == [], f"{id}: still printed\n{evidence[-3000:]}"
+            absent = [sign for sign in signs(id) if not shows(sign, evidence)]
+            assert absent == [] or id in PARTLY_RUN, f"{id}: not printed after the fix: {absent}\n{evidence[-3000:]}"
         assert evidence is not False, f"{id} was not cured"
         self.gone.add(id)
 

@@ -152,6 +152,11 @@ def wrong(text: str) -> dict[str, str | None]:
     return {"wrong.yaml": text}
 
 
+def served(text: str) -> str:
+    """The text in a configuration that has a server, as `gym env validate` asks."""
+    return f"{text}\nconfig_paths: [{VLLM}]"
+
+
 LEGACY = "{{environment_servers: {{legacy_agent: {{entrypoint: app.py, agent_server: {{type: responses_api_agents, name: {}}}}}}}}}"
 
 
@@ -181,12 +186,12 @@ ONE, BOTH = rows(rollout(0)), rows(rollout(0), rollout(1))
 
 COMMANDS = {
     # the configuration
-    "values-unset": Case(RESOLVE, wrong("a: {b: '???'}"), fix=[*RESOLVE, "++a.b=1"], cured=["b: 1"]),
-    "reference-not-set": Case(["env", "resolve", "--config", VLLM], {"env.yaml": None}, fixed={"env.yaml": ENV}, cured=["base_url: http://127.0.0.1:8000/v1"]),
-    "variable-not-found": Case(RESOLVE, wrong("a: ${oc.env:NOT_SET}"), fixed=wrong("a: ${oc.env:NOT_SET,null}"), cured=["a: null"]),
-    "inherited-path-missing": Case(RESOLVE, wrong("x: {_inherit_from: polcy_model}"), fixed=wrong("x: {_inherit_from: policy}\npolicy: {q: 1}"), cured=["q: 1"]),
+    "values-unset": Case(VALIDATE, wrong(served("a: {b: '???'}")), fix=[*VALIDATE, "++a.b=1"]),
+    "reference-not-set": Case(["env", "validate", "--strict", "--config", VLLM], {"env.yaml": None}, fixed={"env.yaml": ENV}),
+    "variable-not-found": Case(VALIDATE, wrong(served("a: ${oc.env:NOT_SET}")), fixed=wrong(served("a: ${oc.env:NOT_SET,null}"))),
+    "inherited-path-missing": Case(VALIDATE, wrong(served("x: {_inherit_from: polcy_model}")), fixed=wrong(served("x: {_inherit_from: policy}\npolicy: {q: 1}"))),
     "delete-key-missing": Case(
-        RESOLVE, wrong("x: {_inherit_from: s, _delete_key: nokey}\ns: {q: 1, r: 2}"), fixed=wrong("x: {_inherit_from: s, _delete_key: q}\ns: {q: 1, r: 2}"), cured=["r: 2"],
+        VALIDATE, wrong(served("x: {_inherit_from: s, _delete_key: nokey}\ns: {q: 1, r: 2}")), fixed=wrong(served("x: {_inherit_from: s, _delete_key: q}\ns: {q: 1, r: 2}")),
     ),
     "agent-inherited-twice": Case(VALIDATE, wrong(moved("_inherit_from")), fixed=wrong(moved("_copy")), cured=["✓ Config is valid."]),
     "hydra-append": Case([*RESOLVE, "+limit=2", "+limit=3"], wrong("limit: 4"), fix=[*RESOLVE, "++limit=2"], cured=["limit: 2"]),
@@ -195,7 +200,7 @@ COMMANDS = {
     "two-types-of-one-server": Case(
         VALIDATE, wrong(f"config_paths: [{VLLM}, {OPENAI}]"), fix=[*VALIDATE, "++policy_model.responses_api_models._delete_key=vllm_model"], cured=["✓ Config is valid."],
     ),
-    "malformed-yaml": Case(RESOLVE, wrong("b: 1\na: 1\na: 2"), fixed=wrong("b: 1\na: 2"), cured=["a: 2"]),
+    "malformed-yaml": Case(VALIDATE, wrong(served("b: 1\na: 1\na: 2")), fixed=wrong(served("b: 1\na: 2"))),
     "reference-to-missing-server": Case(
         VALIDATE, wrong(f"config_paths: [{STRING_MATCH}, {VLLM}]\nstring_match_simple_agent: {{responses_api_agents: {{simple_agent: {{model_server: {{name: polcy_model}}}}}}}}"),
         fixed=wrong(f"config_paths: [{STRING_MATCH}, {VLLM}]"), cured=["✓ Config is valid."],

@@ -372,9 +372,19 @@ def test_starts(live: Live, proof: Proof) -> None:
     (live.folder / "workers.yaml").write_text(f"config_paths: [{OPENAI}]\npolicy_model: {{responses_api_models: {{openai_model: {{num_workers: 2}}}}}}\n")
     for id, arguments in STARTS.items():
         live.start(f"{id}.log", *arguments)
+    late = ThreadingHTTPServer(("127.0.0.1", 0), Endpoint, bind_and_activate=False)
+    late.server_bind()  # until it is activated, its port refuses
+    live.start("late.log", "--config", VLLM, "++head_server.port=11058", f"++policy_base_url=http://127.0.0.1:{late.server_port}/v1")
     (live.folder / "no-server-instances.log").write_text(live.ask("env", "start"))
     for id in [*STARTS, "process-finished", "no-server-instances"]:
         log = f"{'worker-failed-to-start' if id == 'process-finished' else id}.log"
         within = [message.replace("600s", "...s") for message in ENTRIES[id].messages]
         proof.wrong(id, re.sub(r"(after|within) [\d.]+s", r"\1 600s", live.said(log, *within)))
-        proof.cured(id, live.said("servers.log", seconds=1))
+        if id != "endpoint-never-answered":
+            proof.cured(id, live.said("servers.log", seconds=1))
+    live.said("late.log", "Waiting for 1 model endpoint(s) to answer")
+    late.server_activate()
+    threading.Thread(target=late.serve_forever, daemon=True).start()
+    proof.cured("endpoint-never-answered", live.said("late.log", "All model endpoints are answering"))
+    late.shutdown()
+    late.server_close()
