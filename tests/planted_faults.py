@@ -24,6 +24,7 @@ OPTIONS = "docs/training/reference/configuration-options.md"
 ENTRIES = "docs/training/reference/configuration-options/rollout-collection.md"
 TWINS = "docs/_ext/markdown_twins.py"
 PROBLEMS = "docs/training/how-to/troubleshoot-common-issues/scale.md"
+CONFIGURATION = "docs/training/how-to/troubleshoot-common-issues/configuration.md"
 SCALE = "docs/training/how-to/scale-parallel-generation"
 TUNING = "docs/training/reference/performance-tuning"
 BUILD = "the strict build"
@@ -131,6 +132,7 @@ FAULTS = [
     Fault("a path of one machine", GUIDE, add_before("## Next steps", "Look into `/root/results`."), "test_paths_of_no_one_machine"),
     Fault("a command that 0.7.0 does not have", GUIDE, add_before("## Next steps", "```console\n$ gym eval collect\n```"), "test_commands_and_flags_are_those_of_the_release"),
     Fault("a problem without a cure", PROBLEMS, swap("**It worked** if", "Then"), "test_an_entry_is_complete"),
+    Fault("a sign of the cure that comes with the problem", CONFIGURATION, swap("or `_default`.\n**It worked** if the run starts.", "or `_default`.\n**It worked** if the run prints `Per-agent num_repeats`."), "test_a_command", check=False),
     Fault("one message in two entries", PROBLEMS, swap("`ClientResponseError: 500, message='Internal Server Error'`", "``Clearing output fpath since `resume_from_cache=False`!``"), "test_no_message_has_two_entries"),
     Fault("a split that swallows bad tasks", f"{SCALE}/split_tasks.py", swap("return 2", "return 0"), "test_split_refuses_bad_tasks_and_writes_nothing"),
     Fault("a comparison that finds no difference", f"{SCALE}/same_rollouts.py", swap("return 1 if lines else 0", "return 0"), "test_each_difference_is_found"),

@@ -254,7 +254,7 @@ def node(tmp_path: Path) -> Path:
     stand_ins = {
         "gym": """echo "gym $*" >> calls
 case "$1 $2" in
-"env start") echo "All 7 / 7 servers ready! Polling every 60s"; trap 'echo stopped >> calls; exit' INT; while :; do sleep 0.1; done ;;
+"env start") echo "All 7 / 7 servers ready! Polling every 60s"; python bin/head.py ${5#*=} & head=$!; trap 'kill $head; echo stopped >> calls; exit' INT; while :; do sleep 0.1; done; kill $head ;;
 "eval run")
   while [ $# -gt 0 ]; do case $1 in -i) in=$2 ;; -o) out=$2 ;; esac; shift; done
   cp "$in" "${out%.jsonl}_materialized_inputs.jsonl"; head -n "${ROWS:-3}" "$in" > "$out" ;;
@@ -262,6 +262,18 @@ esac
 """,
         "scontrol": 'echo "scontrol $*" >> calls\n',
     }
+    # Its first answer is that of a head server whose endpoints do not answer yet.
+    write(tmp_path / "bin" / "head.py", """import sys
+from http.server import BaseHTTPRequestHandler, HTTPServer
+class Head(BaseHTTPRequestHandler):
+    status = [503]
+    def do_GET(self):
+        self.send_response(self.status.pop() if self.status else 200)
+        self.end_headers()
+    def log_request(self, code):
+        print(self.path, int(code), file=open("calls", "a"))
+HTTPServer(("127.0.0.1", int(sys.argv[1])), Head).serve_forever()
+""")
     for name, text in stand_ins.items():
         program = write(tmp_path / "bin" / name, f"#!/bin/bash\n{text}")
         program.chmod(0o755)
@@ -277,10 +289,12 @@ def test_a_shard_starts_servers_of_its_own_and_stops_them(node: Path) -> None:
     assert (done.returncode, done.stdout) == (0, "shard-000 complete: 3 of 3 rollouts, 0 given up\n"), done.stderr
     assert calls(node) == [
         "gym env start --config servers.yaml ++head_server.port=20000 ++port_range_low=20001 ++port_range_high=20099",
+        "/health 503",
+        "/health 200",
         "gym eval run --no-serve --config collect.yaml -i shards/shard-000.jsonl -o results/shard-000/rollouts.jsonl ++head_server.port=20000",
         "stopped",
     ]
-    assert run("run_shard.sh", 0, cwd=node).returncode == 0 and len(calls(node)) == 3, "a complete shard starts nothing"
+    assert run("run_shard.sh", 0, cwd=node).returncode == 0 and len(calls(node)) == 5, "a complete shard starts nothing"
 
 
 def test_servers_that_ignore_the_interrupt_are_stopped(node: Path) -> None:
@@ -320,6 +334,26 @@ def test_servers_that_end_are_reported(node: Path) -> None:
     write(node / "bin" / "gym", "#!/bin/bash\necho broken configuration; exit 1")
     failed = run("run_shard.sh", 0, cwd=node)
     assert failed.returncode == 2 and "the servers of shard-000 ended" in failed.stderr and "broken configuration" in failed.stderr
+
+
+def test_an_endpoint_that_does_not_answer_is_a_reason_to_try_again(node: Path) -> None:
+    write(node / "bin" / "gym", "#!/bin/bash\necho 'Error: 1 model endpoint(s) never answered within 600s:'; exit 1")
+    failed = run("run_shard.sh", 0, cwd=node)
+    assert failed.returncode == 1 and "never answered within 600s" in failed.stderr
+
+
+def test_a_shard_ends_when_its_servers_do(node: Path) -> None:
+    """Else the driver would ask them for ever."""
+    gym = node / "bin" / "gym"
+    gym.write_text(gym.read_text().replace("while :; do", "while [ ! -e running ]; do").replace('"eval run")', '"eval run") touch running; exec sleep 600;'))
+    failed = run("run_shard.sh", 0, cwd=node)
+    assert failed.returncode == 1 and "the servers of shard-000 ended" in failed.stderr
+    assert failed.stdout == "shard-000 not complete: 0 of ? rollouts, 0 given up\n"
+    driver = Path("/proc", (node / "results" / "shard-000" / "pid").read_text().strip())
+    deadline = time.monotonic() + 20
+    while driver.exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not driver.exists()
 
 
 def test_two_runs_of_a_shard_wait_for_each_other(node: Path) -> None:

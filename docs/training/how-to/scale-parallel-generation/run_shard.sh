@@ -4,7 +4,7 @@
 #   CONFIG=collect.yaml         settings of the run, and SERVERS=servers.yaml of the servers
 #   HEAD_PORT                   port of a head server that runs already; without it, the shard starts servers of its own
 #   DEADLINE                    when to be done, as a Unix time; without it, no limit
-# Exit code: 0 complete, 1 rollouts are missing (run it again), 2 it could not start
+# Exit code: 0 complete, 1 rollouts are missing, or no endpoint answers (run it again), 2 it could not start
 set -uo pipefail
 if ! [[ ${1:-} =~ ^[0-9]+$ ]]; then
   echo "Usage: bash run_shard.sh NUMBER" >&2
@@ -36,6 +36,16 @@ stop() {
 trap 'stop 2> /dev/null' EXIT
 trap 'exit 1' TERM INT
 
+ended() {
+  echo "run_shard.sh: the servers of $name ended. The end of $out/servers.log:" >&2
+  tail -15 "$out/servers.log" >&2
+}
+# Its own servers are up; and the head server answers 503 until the endpoints answer: a driver that starts earlier loses attempts.
+ready() {
+  grep -q 'servers ready!' "$out/servers.log" &&
+    python -c "import urllib.request as web; web.urlopen('http://127.0.0.1:$HEAD_PORT/health')" 2> /dev/null
+}
+
 if [ -z "${HEAD_PORT:-}" ]; then
   # Several shards may share a node: a hundred ports each.
   HEAD_PORT=$((20000 + 100 * (10#$1 % 100)))
@@ -44,8 +54,12 @@ if [ -z "${HEAD_PORT:-}" ]; then
     ++port_range_low=$((HEAD_PORT + 1)) ++port_range_high=$((HEAD_PORT + 99)) > "$out/servers.log" 2>&1 9>&- &
   servers=$!
   set +m
-  until grep -q 'servers ready!' "$out/servers.log"; do
-    kill -0 $servers 2>/dev/null || { echo "run_shard.sh: the servers of $name ended. The end of $out/servers.log:" >&2; tail -5 "$out/servers.log" >&2; exit 2; }
+  until ready; do
+    if ! kill -0 $servers 2>/dev/null; then
+      ended
+      grep -q 'never answered' "$out/servers.log" && exit 1
+      exit 2
+    fi
     sleep 1
   done
 fi
@@ -62,5 +76,7 @@ gym eval run --no-serve --config "${CONFIG:-collect.yaml}" -i "$tasks" -o "$out/
   ++head_server.port="$HEAD_PORT" ${budget[@]+"${budget[@]}"} >> "$out/run.log" 2>&1 &
 driver=$!
 echo $driver > "$out/pid"
-wait $driver
+# A driver whose servers are gone asks for ever.
+wait -n $driver $servers
+if [ -n "$servers" ] && ! kill -0 $servers 2>/dev/null; then ended; fi
 status || exit 1
