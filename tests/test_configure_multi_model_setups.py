@@ -192,6 +192,7 @@ def test_a_rollout_without_a_score_is_no_zero(tmp_path: Path) -> None:
     rows.append(rollout("b", 21, 0.0, mask_sample=True))
     result = run("compare_agents.py", write(tmp_path / "r.jsonl", *rows), cwd=tmp_path)
     assert result.stdout.splitlines()[2].split() == ["b", "20", "20", "2", "1.000"]
+    assert result.stdout.splitlines()[4].endswith("these tasks and this verifier cannot tell them apart")
 
 
 @pytest.mark.parametrize(

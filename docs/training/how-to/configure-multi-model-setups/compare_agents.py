@@ -106,7 +106,10 @@ def main(argv: list[str] | None = None) -> int:
             f"{name} - {baseline}: {result['delta']:+.3f}, 95 % [{result['low']:+.3f}, {result['high']:+.3f}] over {result['tasks']} common "
             f"tasks ({result['better']} better, {result['worse']} worse): {verdict}"
         )
-        print(f"  reliably seen with so many tasks: a difference of {result['visible']:.3f} or more")
+        if result["better"] or result["worse"]:
+            print(f"  reliably seen with so many tasks: a difference of {result['visible']:.3f} or more")
+        else:
+            print("  every task got the same reward from both: these tasks and this verifier cannot tell them apart")
         if result["tasks"] < FEW_TASKS:
             print(f"  fewer than {FEW_TASKS} tasks: take the interval as a hint")
     return int(below)
