@@ -7,6 +7,7 @@ import hashlib
 import json
 import subprocess
 import tomllib
+from pathlib import Path
 
 from pages import DOCS, ROOT, Page
 
@@ -22,26 +23,34 @@ def release() -> str:
 
 
 def keep(page: Page) -> None:
-    """Put one page's blocks into the record; a page that failed, or did not run to its end, leaves it."""
-    data = json.loads(FILE.read_text(encoding="utf-8")) if FILE.exists() else {}
-    pages = {name: entry for name, entry in data.get("pages", {}).items() if (DOCS / f"{name}.md").exists()}
+    """Put one page's blocks into the record; a page that failed, or did not run to its end, leaves it.
+
+    Pages that did not run in this checkout keep what the committed record says of them.
+    """
+    known = next((path for path in (FILE, COMMITTED) if path.exists()), None)
+    data = json.loads(known.read_text(encoding="utf-8")) if known else {}
+    pages = data.get("pages", {}) if data.get("release") == release() else {}
+    pages = {name: entry for name, entry in pages.items() if (DOCS / f"{name}.md").exists()}
+    today = datetime.date.today().isoformat()
     name = page.path.relative_to(DOCS).with_suffix("").as_posix()
     pages.pop(name, None)
     if page.complete:
-        pages[name] = {"source_sha256": hashlib.sha256(page.path.read_bytes()).hexdigest(), "blocks": page.records}
+        pages[name] = {"date": today, "source_sha256": hashlib.sha256(page.path.read_bytes()).hexdigest(), "blocks": page.records}
     python = subprocess.run([page.gym.python, "-c", "import platform; print(platform.python_version())"],
                             capture_output=True, text=True, check=True).stdout.strip()
     FILE.parent.mkdir(exist_ok=True)
     FILE.write_text(json.dumps({
-        "release": release(), "date": datetime.date.today().isoformat(), "python": python, "pages": dict(sorted(pages.items())),
+        "release": release(), "date": today, "python": python, "pages": dict(sorted(pages.items())),
     }, indent=1) + "\n", encoding="utf-8")
 
 
 def commit() -> None:
-    """Copy the record beside the pages, unless only its date is new."""
-    new = json.loads(FILE.read_text(encoding="utf-8"))
-    old = json.loads(COMMITTED.read_text(encoding="utf-8")) if COMMITTED.exists() else {}
-    if {**new, "date": ""} != {**old, "date": ""}:
+    """Copy the record beside the pages, unless only its dates are new."""
+
+    def undated(path: Path) -> dict:
+        return json.loads(path.read_text(encoding="utf-8"), object_hook=lambda its: {key: its[key] for key in its if key != "date"})
+
+    if not COMMITTED.exists() or undated(FILE) != undated(COMMITTED):
         COMMITTED.write_text(FILE.read_text(encoding="utf-8"), encoding="utf-8")
 
 

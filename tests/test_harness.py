@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+import json
 import os
 import re
 import signal
@@ -10,8 +12,10 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import record
 from pages import Gym, Page, blocks_of, require_free_ports, shown_matches
 
 SERVE = f"{sys.executable} -u -m http.server --bind 127.0.0.1 8000"
@@ -95,6 +99,34 @@ def test_a_block_not_run_needs_a_reason_and_valid_syntax(run) -> None:
 
 def test_only_shell_blocks_may_go_unrun(run) -> None:
     assert "can be verified" in run('```{code-block} python\n:caption: "Not run here: slow"\nx = 1\n```\n')[0]
+
+
+def test_a_run_of_one_page_keeps_what_is_known_of_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "docs").mkdir()
+    for name, value in {"DOCS": tmp_path / "docs", "FILE": tmp_path / "build" / "record.json", "COMMITTED": tmp_path / "docs" / "record.json"}.items():
+        monkeypatch.setattr(record, name, value)
+
+    def ran(name: str, complete: bool = True) -> dict[str, str]:
+        path = tmp_path / "docs" / f"{name}.md"
+        path.write_text(name)
+        record.keep(SimpleNamespace(path=path, complete=complete, records=[{"line": 1}], gym=SimpleNamespace(python=sys.executable)))
+        return {name: page["date"] for name, page in json.loads(record.FILE.read_text())["pages"].items()}
+
+    before = {"release": record.release(), "date": "2026-01-01", "python": "3", "pages": {"a": {"date": "2026-01-01"}, "gone": {"date": "2026-01-01"}}}
+    record.COMMITTED.write_text(json.dumps(before))
+    (tmp_path / "docs" / "a.md").write_text("a")
+    today = datetime.date.today().isoformat()
+    assert ran("b") == {"a": "2026-01-01", "b": today}
+    record.commit()
+    assert json.loads(record.COMMITTED.read_text()) == json.loads(record.FILE.read_text())
+    committed = record.COMMITTED.read_text().replace(today, "2026-01-02")
+    record.COMMITTED.write_text(committed)
+    record.commit()
+    assert record.COMMITTED.read_text() == committed, "only dates are new"
+    assert ran("a", complete=False) == {"b": today}, "a page that failed leaves the record"
+    record.FILE.unlink()
+    record.COMMITTED.write_text(json.dumps(before | {"release": "0.6.0"}))
+    assert ran("b") == {"b": today}, "what held for another release is not known of this one"
 
 
 def test_outputs_are_recorded_and_a_second_run_changes_nothing(run) -> None:

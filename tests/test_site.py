@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
@@ -101,6 +102,12 @@ def test_every_copyable_block_is_a_verified_one(page: SourcePage) -> None:
         elif block.kind.strip("{}") not in SILENT:
             count += 1
     assert BUILT[f"{page.name}.html"].highlighted == count
+
+
+def test_the_record_in_the_repository_knows_every_guide_and_reference_page() -> None:
+    """A fresh clone shows it. A page that was changed since says so; one that is missing would claim that it never ran."""
+    record = json.loads((DOCS / "verification.json").read_text(encoding="utf-8"))
+    assert sorted(record["pages"]) == sorted(page.name for page in PAGES if page.path.parent.name in ("how-to", "reference"))
 
 
 def test_a_new_title_reaches_the_sidebar_of_every_page(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,12 +36,12 @@ def check(app, docname: str) -> Result | None:
         return None
     source = Path(app.env.doc2path(docname)).read_bytes()
     if hashlib.sha256(source).hexdigest() != page["source_sha256"]:
-        return Result(False, data["release"], f"Changed since its last verification on {data['date']}.")
+        return Result(False, data["release"], f"Changed since its last verification on {page['date']}.")
     count = Counter(block["status"] for block in page["blocks"])
     sums = [[str(count[status]), label] for status, label in STATUSES.items() if count[status]]
     sums[0].insert(1, "block" if sums[0][0] == "1" else "blocks")
     total = ", ".join(" ".join(words) for words in sums)
-    return Result(True, data["release"], f"Verified against nemo-gym {data['release']} on {data['date']}: {total}.")
+    return Result(True, data["release"], f"Verified against nemo-gym {data['release']} on {page['date']}: {total}.")
 
 
 def read_again(app, env, added, changed, removed) -> list[str]:
