@@ -1,5 +1,6 @@
 """Sphinx configuration: ``sphinx-build -c . docs build/html -W -n --keep-going``."""
 
+import atexit
 import gc
 import os
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 
 # A build makes a million nodes and keeps them: to look for garbage among them again and again took a quarter of its time.
 gc.set_threshold(1_000_000)
+atexit.register(gc.freeze)  # nor at the end: the process goes, and all of them with it
 
 ROOT = Path(__file__).parent
 sys.path.insert(0, str(ROOT / "docs" / "_ext"))

@@ -102,6 +102,7 @@ FAULTS = [
     Fault("twins that drop a heading", TWINS, swap("    return BOX.sub(", '    body = body.replace("h2>", "p>")\n    return BOX.sub('), "test_no_title_is_lost"),
     Fault("a page missing in llms.txt", TWINS, swap('return {"Start here": [', 'return {"Start here": [] and ['), "test_llms_txt_names_each_page_with_its_description"),
     Fault("a redirect to nowhere", "docs/redirects.txt", swap(" training/index.md", " training/gone.md"), BUILD),
+    Fault("a list of sections without those of the third level", "docs/_templates/page-toc.html", swap('rpartition("</ul>")', 'partition("<ul>")'), "test_a_page_lists_its_sections"),
     Fault("an address in a site that has none", "conf.py", swap('os.environ.get("SITE_ADDRESS", "")', '"https://example.com"'), "test_without_an_address_nothing_names_one"),
     Fault("a missing-page page without its list", "docs/_templates/404.html", swap("{{ pathto(page.docname) }}", "#"), "test_the_page_for_missing_ones_lists_every_page"),
     Fault("an anchor that is there twice", GUIDE, add_before("## Next steps", '<a id="success-criteria"></a>'), "test_ids_are_unique_and_pictures_have_a_text"),

@@ -19,7 +19,7 @@ RESOURCES = {("script", "src"), ("img", "src"), ("link", "href"), ("source", "sr
 
 
 class Parsed(HTMLParser):
-    """Links, resources, ids, pictures and highlighted blocks of one page."""
+    """Links, resources, ids, sections, pictures and highlighted blocks of one page."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -27,6 +27,9 @@ class Parsed(HTMLParser):
         self.resources: list[str] = []
         self.ids: list[str] = []
         self.pictures_without_text: list[str] = []
+        self.sections: list[str] = []
+        self.on_this_page: list[str] = []
+        self.navigation = ""
         self.highlighted = self.titles = 0
         self.feed(path.read_text(encoding="utf-8"))
 
@@ -36,11 +39,21 @@ class Parsed(HTMLParser):
             self.ids.append(values["id"])
         if tag == "a" and values.get("href"):
             self.links.append(values["href"])
+            if self.navigation == "pst-page-toc-nav":
+                self.on_this_page.append(values["href"])
+        if tag == "nav":
+            self.navigation = values.get("id") or ""
+        if tag == "section":
+            self.sections.append(values.get("id") or "")
         self.resources += [values[key] for name, key in RESOURCES if name == tag and values.get(key)]
         if (tag == "img" and values.get("alt") is None) or (values.get("role") == "img" and not values.get("aria-label")):
             self.pictures_without_text.append(str(values))
         self.highlighted += "highlight" in (values.get("class") or "").split()
         self.titles += tag == "h1"
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "nav":
+            self.navigation = ""
 
 
 BUILT = {path.relative_to(HTML).as_posix(): Parsed(path) for path in sorted(HTML.rglob("*.html"))} if HTML.exists() else {}
@@ -89,6 +102,13 @@ def test_ids_are_unique_and_pictures_have_a_text(name: str) -> None:
     assert sorted({i for i in ids if ids.count(i) > 1}) == []
     assert BUILT[name].pictures_without_text == []
     assert BUILT[name].titles == 1 or name in VOID_OF_CONTENT
+
+
+@every_page
+def test_a_page_lists_its_sections(page: SourcePage) -> None:
+    """Beside the text, in the order of the text; the front page is one screen and has no such list."""
+    built = BUILT[f"{page.name}.html"]
+    assert built.on_this_page == ([] if page.name == "index" else [f"#{section}" for section in built.sections[1:]])
 
 
 @every_page
