@@ -123,6 +123,24 @@ def test_results_follow_the_typing_and_the_address_follows_them(opened, address)
     assert tab.evaluate("document.activeElement.name") == "q"
 
 
+def test_each_word_of_titles_and_descriptions_is_answered(opened, address) -> None:
+    """Alone, as readers type it: a page may match without any of its sections."""
+    tab = ask(opened, f"{address}/search.html")
+    errors: list[str] = []
+    tab.on("pageerror", lambda error: errors.append(str(error)))
+    unanswered = tab.evaluate("""() => {
+      const field = document.querySelector(".search-page input");
+      const texts = SEARCH_DATA.pages.flatMap((page) => [page.title, page.description, ...page.asked, ...page.sections.map(({ title }) => title)]);
+      const words = new Set(texts.join(" ").toLowerCase().match(/[a-z0-9@_-]{2,}/g));
+      return [...words].filter((word) => {
+        field.value = word;
+        field.form.requestSubmit();
+        return !document.getElementById("search-status").textContent.includes(`“${word}”`);
+      });
+    }""")
+    assert (unanswered, errors) == ([], [])
+
+
 @pytest.mark.parametrize("key", ["Control+k", "/"])
 def test_a_key_opens_the_search_of_any_page(key: str, opened, address) -> None:
     tab = opened(f"{address}/training/how-to/monitor-data-quality.html")

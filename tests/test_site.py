@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
@@ -102,6 +103,12 @@ def test_ids_are_unique_and_pictures_have_a_text(name: str) -> None:
     assert sorted({i for i in ids if ids.count(i) > 1}) == []
     assert BUILT[name].pictures_without_text == []
     assert BUILT[name].titles == 1 or name in VOID_OF_CONTENT
+
+
+@every_file
+def test_no_role_is_left_in_the_text(name: str) -> None:
+    """As in a title that only knows code."""
+    assert re.findall(r"\{[a-z][\w:-]*\}(?:`|<code).{,60}", (HTML / name).read_text(encoding="utf-8")) == []
 
 
 @every_page

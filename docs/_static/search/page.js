@@ -25,7 +25,7 @@ document.addEventListener("DOMContentLoaded", () => {
   }
 
   function result(page, section, quote) {
-    const { id = "", title, text } = section || page.sections[0];
+    const { id = "", title, text } = section || { text: [] }; // a page may match by its title or its description alone
     const name = id ? [element("span", [page.title]), " ", element("strong", [title])] : [element("strong", [page.title])];
     const link = element("a", name, { href: page.url + (id && `#${encodeURIComponent(id)}`) });
     return element("li", [link, sentence(text.length ? quote(section) : [[page.description, false]])]);
