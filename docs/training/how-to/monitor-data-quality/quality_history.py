@@ -7,7 +7,7 @@
 
 `check` compares with the reference: the first runs of the same tasks, accepted as good. It knows two kinds of drift. A jump:
 the last run differs by more than 3 standard errors. A creep: the last 8 runs all lie on the same side of the reference, which
-chance alone does once in 128 times.
+chance alone does once in 128 times if the reference is exact, and more often the fewer runs it has.
 Exit code: 0 no drift, 1 drift, 2 bad input.
 """
 

@@ -229,7 +229,7 @@ def measure(rollouts: Path, by: str | None = None, success: float = 1.0) -> dict
             group.add(task, numbers)
         if numbers["reward"] is not None:
             rewards[round(numbers["reward"], 2)] += 1
-        if isinstance(row.get("reward"), (int, float)):
+        if numbers["reward"] is not None:  # the aggregate metrics leave masked rollouts out, too
             servers[row.get("_ng_environment_server")].append(row["reward"])
     if not scored:
         raise BadInput(f"{rollouts} holds no rollouts. Read its _failures.jsonl for the reason.")
