@@ -163,6 +163,12 @@ def test_rescore_counts_the_changes_and_ends_what_gym_leaves(tmp_path: Path) -> 
         "mean reward: 0.800 of 4 -> 0.375 of 4",
     ]
     assert not Path(f"/proc/{(tmp_path / 'left').read_text().strip()}").exists()
+    named = script("rescore.py", "a.jsonl", "out/b.jsonl", "--list", cwd=tmp_path, PATH=path)
+    assert named.stdout.splitlines()[:4] == [
+        "task 1, rollout 0: 0.60 -> 0.00", "task 2, rollout 0: 0.60 -> 0.00", "task 4, rollout 0: no score -> 0.50", "    2 x 0.60 -> 0.00",
+    ]
+    assert "--list" not in (tmp_path / "arguments").read_text()
+    assert script("rescore.py", "a.jsonl", "out/b.jsonl", "--config", "c.yaml", cwd=tmp_path, PATH=path).returncode == 0
     arguments = (tmp_path / "arguments").read_text()
     assert "--inputs a_materialized_inputs.jsonl --rollouts a.jsonl -o out/b.jsonl --config c.yaml" in arguments
 
@@ -230,3 +236,44 @@ def test_what_landed_refuses_bad_input(tmp_path: Path, content: str | None, mess
         (tmp_path / "a.jsonl").write_text(content)
     refused = script("what_landed.py", "a.jsonl", cwd=tmp_path)
     assert refused.returncode == 2 and message in refused.stderr and "Traceback" not in refused.stderr
+
+
+# --- show_rollouts.py -----------------------------------------------------------------------------------------------
+
+
+def message(role: str, text: object) -> dict:
+    return {"type": "message", "role": role, "content": text}
+
+
+def test_show_rollouts_prints_what_a_reader_needs_to_judge(tmp_path: Path) -> None:
+    prompt = [message("system", "Be short."), message("user", "example"), message("user", [{"type": "input_text", "text": "Capital?"}])]
+    call = {"type": "function_call", "name": "look_up", "arguments": '{"of": "it"}'}
+    output = [call, {"type": "reasoning"}, message("assistant", [{"type": "output_text", "text": "Lyon"}])]
+    write(
+        tmp_path / "a.jsonl", rollout(0, 1), rollout(2, 0, mask_sample=True),
+        rollout(1, 0, responses_create_params={"input": prompt}, response={"output": output}, expected_answer="Paris"),
+    )
+    told = script("show_rollouts.py", "a.jsonl", "--reward", 0, "--field", "expected_answer", cwd=tmp_path)
+    assert told.returncode == 0 and told.stdout.splitlines() == [
+        "--- task 2, rollout 0: masked: no failure_kind", "asked: ", "answered: ", "expected_answer: null",
+        "--- task 1, rollout 0: scored 0.00", "asked: Capital?", 'answered: look_up({"of": "it"})', "Lyon", 'expected_answer: "Paris"',
+        "2 shown, of 2 with reward 0 among 3 rollouts",
+    ]
+
+
+def test_show_rollouts_draws_the_same_ones_each_time(tmp_path: Path) -> None:
+    write(tmp_path / "a.jsonl", *(rollout(task, 1) for task in range(100)))
+    first, second = (script("show_rollouts.py", "a.jsonl", "--limit", 5, cwd=tmp_path).stdout for _ in range(2))
+    assert first == second and first.endswith("5 shown, of 100 among 100 rollouts\n")
+    assert [line[:10] for line in first.splitlines() if line.startswith("---")] != [f"--- task {task}" for task in range(5)]
+
+
+def test_show_rollouts_says_what_is_wrong(tmp_path: Path) -> None:
+    write(tmp_path / "a.jsonl", rollout(0, 1))
+    nothing = script("show_rollouts.py", "a.jsonl", "--reward", 0.5, cwd=tmp_path)
+    assert nothing.returncode == 1 and "0 shown, of 0 with reward 0.5 among 1 rollouts" in nothing.stdout
+    assert "Cannot read b.jsonl" in script("show_rollouts.py", "b.jsonl", cwd=tmp_path).stderr
+    refused = script("show_rollouts.py", "a.jsonl", "--limit", 0, cwd=tmp_path)
+    assert refused.returncode == 2 and "--limit: at least 1" in refused.stderr
+    (tmp_path / "a.jsonl").write_text("[1]\n")
+    assert script("show_rollouts.py", "a.jsonl", cwd=tmp_path).returncode == 2

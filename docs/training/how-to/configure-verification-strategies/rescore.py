@@ -1,7 +1,9 @@
 """Run `gym eval reverify`, stop the servers that it leaves behind, and tell which rewards changed.
 
-    python rescore.py ROLLOUTS.jsonl OUTPUT.jsonl --config CONFIG.yaml [options of gym eval reverify]
+    python rescore.py ROLLOUTS.jsonl OUTPUT.jsonl --config CONFIG.yaml [--list] [options of gym eval reverify]
 
+--list names each rollout whose reward changed. Gym writes the rows of OUTPUT in the order in which they are scored: compare
+them by `_ng_task_index` and `_ng_rollout_index`, as this script does.
 The tasks are read from ROLLOUTS_materialized_inputs.jsonl, which the run wrote beside its rollouts. Gym's servers may go
 on running meanwhile: the re-scoring takes another port for its head server. What Gym prints goes to
 OUTPUT.log. Exit code: 0 done, 1 Gym refused or failed (its message is shown), 2 bad input.
@@ -96,10 +98,18 @@ def report(old: dict[tuple, float], new: dict[tuple, float]) -> list[str]:
     return [*lines, f"mean reward: {mean(old.values())} of {len(old)} -> {mean(new.values())} of {len(new)}"]
 
 
+def changed(old: dict[tuple, float], new: dict[tuple, float]) -> list[str]:
+    """One line per rollout whose reward is another one now, in the order of the tasks."""
+    keys = sorted(key for key in new if new[key] != old.get(key))
+    before = {key: f"{old[key]:.2f}" if key in old else "no score" for key in keys}
+    return [f"task {key[0]}, rollout {key[1]}: {before[key]} -> {new[key]:.2f}" for key in keys]
+
+
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("rollouts", type=Path, metavar="ROLLOUTS.jsonl")
     parser.add_argument("output", type=Path, metavar="OUTPUT.jsonl")
+    parser.add_argument("--list", action="store_true", help="name each rollout whose reward changed")
     args, options = parser.parse_known_args(argv)
     try:
         inputs = args.rollouts.with_name(f"{args.rollouts.stem}_materialized_inputs.jsonl")
@@ -119,7 +129,8 @@ def main(argv: list[str] | None = None) -> int:
             print(f"gym eval reverify failed, see {log}:\n{reason(log.read_text(errors='replace'))}", file=sys.stderr)
             return 1
         unsafe = args.output.with_name(f"unsafe_{args.output.name}")
-        print("\n".join(report(old, rewards(unsafe if "--force" in options and unsafe.exists() else args.output))))
+        new = rewards(unsafe if "--force" in options and unsafe.exists() else args.output)
+        print("\n".join([*(changed(old, new) if args.list else []), *report(old, new)]))
     except BadInput as error:
         print(f"rescore.py: {error}", file=sys.stderr)
         return 2
