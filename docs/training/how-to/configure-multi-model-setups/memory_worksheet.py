@@ -164,7 +164,7 @@ def main(argv: list[str] | None = None) -> int:
         for model in sorted(models, key=lambda model: -model.share(gpu_bytes)):
             report += commands(model, model.share(gpu_bytes), per_node)
     # One write: a reader such as `head` may be gone before a second one.
-    print("\n".join(report))
+    print("\n".join(report) + "\n", end="")
     return 1 if full else 0
 
 
