@@ -8,9 +8,11 @@ import os
 import re
 import runpy
 import signal
+import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -135,6 +137,10 @@ def test_watch_tells_the_states_apart(tmp_path: Path) -> None:
     results(tmp_path, "shard-002", 4, 2, idle=900)
     results(tmp_path, "shard-003", 0, 0)
     results(tmp_path, "shard-004", 2, 1, [rollout(1, _ng_failure_terminal=True)])
+    for number, idle in ((5, 0), (6, 900)):  # their servers start; one of them for too long
+        results(tmp_path, f"shard-00{number}", 0, 0)
+        log = write(tmp_path / "results" / f"shard-00{number}" / "servers.log", "...")
+        os.utime(log, (time.time() - idle,) * 2)
     seen = run("watch_shards.py", "shards", "results", cwd=tmp_path)
     assert seen.returncode == 1
     rows = [line.split() for line in seen.stdout.splitlines()]
@@ -142,7 +148,8 @@ def test_watch_tells_the_states_apart(tmp_path: Path) -> None:
     assert rows[1][2:] == ["3", "4", "3", "1"] and rows[2][2:6] == ["2", "4", "2", "0"]
     assert rows[4] == ["shard-003", "not", "started", "0", "?", "0", "0"]
     assert rows[5] == ["shard-004", "complete", "1", "2", "1", "1"]
-    assert seen.stdout.endswith("2 of 5 shards complete: 8 of 14 rollouts, more in shards that have not started, 2 given up\n")
+    assert rows[6][:2] == ["shard-005", "starting"] and rows[7][:2] == ["shard-006", "stalled"]
+    assert seen.stdout.endswith("2 of 7 shards complete: 8 of 14 rollouts, more in shards that have not started, 2 given up\n")
     more = run("watch_shards.py", "shards", "results", "--shard", "shard-000", cwd=tmp_path, NEMO_GYM_MAX_ROLLOUT_ATTEMPTS="4")
     assert (more.returncode, more.stdout) == (1, "shard-000 not complete: 3 of 4 rollouts, 0 given up\n")
 
@@ -171,6 +178,10 @@ def test_watch_finds_the_slow_shard() -> None:
     lines, stalls = script["table"](now, before, 600)
     assert [line.split()[1] for line in lines[1:4]] == ["unfinished", "unfinished", "slow"] and not stalls
     assert lines[3].split()[-2:] == ["15", "5.0"]
+    # Complete ones are what the last shard is compared with.
+    now[:2] = [shard("a", 100, 100, 0, 0, 0, 90), shard("b", 100, 100, 0, 0, 0, 100)]
+    lines, _ = script["table"](now, before, 600)
+    assert [line.split()[1] for line in lines[1:4]] == ["complete", "complete", "slow"]
 
 
 @pytest.mark.parametrize("content", ["{broken\n", '{"reward": 1}\n'])
@@ -280,6 +291,13 @@ HTTPServer(("127.0.0.1", int(sys.argv[1])), Head).serve_forever()
     return tmp_path
 
 
+@pytest.fixture
+def head_port() -> Iterator[str]:
+    """Where a head server runs already, as far as a shard can tell."""
+    with socket.create_server(("127.0.0.1", 0)) as head:
+        yield str(head.getsockname()[1])
+
+
 def calls(node: Path) -> list[str]:
     return (node / "calls").read_text().splitlines() if (node / "calls").exists() else []
 
@@ -307,13 +325,40 @@ def test_servers_that_ignore_the_interrupt_are_stopped(node: Path) -> None:
     assert done.returncode == 0 and calls(node)[-1] == "stopped", done.stderr
 
 
-def test_a_shard_uses_running_servers_and_the_time_that_is_left(node: Path) -> None:
-    short = run("run_shard.sh", 0, cwd=node, HEAD_PORT="11000", DEADLINE=str(int(time.time()) + 1000), ROWS="1", RUN="other", CONFIG="sft.yaml")
+def test_a_shard_uses_running_servers_and_the_time_that_is_left(node: Path, head_port: str) -> None:
+    short = run("run_shard.sh", 0, cwd=node, HEAD_PORT=head_port, DEADLINE=str(int(time.time()) + 1000), ROWS="1", RUN="other", CONFIG="sft.yaml")
     assert (short.returncode, short.stdout) == (1, "shard-000 not complete: 1 of 3 rollouts, 0 given up\n")
     (call,) = calls(node)
-    assert "--config sft.yaml" in call and "-o other/shard-000/rollouts.jsonl ++head_server.port=11000" in call
+    assert "--config sft.yaml" in call and f"-o other/shard-000/rollouts.jsonl ++head_server.port={head_port}" in call
     assert 880 <= int(re.search(r"dispatch_budget_s=(\d+)", call)[1]) <= 900
-    assert run("run_shard.sh", 0, cwd=node, HEAD_PORT="11000", RUN="other").returncode == 0
+    assert run("run_shard.sh", 0, cwd=node, HEAD_PORT=head_port, RUN="other").returncode == 0
+
+
+def test_a_head_server_that_is_not_there_is_named(node: Path, head_port: str) -> None:
+    free = str(int(head_port) + 1 if int(head_port) < 60000 else 1024)
+    refused = run("run_shard.sh", 0, cwd=node, HEAD_PORT=free)
+    assert refused.returncode == 2 and f"no head server at port {free}" in refused.stderr and calls(node) == []
+
+
+def test_servers_that_a_killed_run_left_behind_are_ended(node: Path) -> None:
+    """kill -9 of the script and of its driver leaves them, with the ports that the next run on this node needs."""
+    gym = node / "bin" / "gym"
+    quick = gym.read_text()
+    gym.write_text(quick.replace('"eval run")', '"eval run") touch running; exec sleep 600;'))
+    path = f"{node / 'bin'}:{Path(sys.executable).parent}:{os.environ['PATH']}"
+    killed = subprocess.Popen(["bash", "run_shard.sh", "0"], cwd=node, env=os.environ | {"PATH": path}, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+    deadline = time.monotonic() + 30
+    while not (node / "results" / "shard-000" / "pid").exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    killed.kill()
+    killed.wait()
+    os.kill(int((node / "results" / "shard-000" / "pid").read_text()), signal.SIGKILL)
+    _, left = (node / "results" / "shard-000" / "servers").read_text().split()
+    assert Path("/proc", left).exists() and "stopped" not in calls(node)
+    gym.write_text(quick)
+    done = run("run_shard.sh", 0, cwd=node)
+    assert (done.returncode, done.stdout) == (0, "shard-000 complete: 3 of 3 rollouts, 0 given up\n"), done.stderr
+    assert calls(node).count("stopped") == 2 and not (node / "results" / "shard-000" / "servers").exists()
 
 
 @pytest.mark.parametrize(("arguments", "message"), [([], "Usage"), (["x"], "Usage"), ([7], "run_shard.sh: there is no shards/shard-007.jsonl.")])
@@ -356,12 +401,12 @@ def test_a_shard_ends_when_its_servers_do(node: Path) -> None:
     assert not driver.exists()
 
 
-def test_two_runs_of_a_shard_wait_for_each_other(node: Path) -> None:
+def test_two_runs_of_a_shard_wait_for_each_other(node: Path, head_port: str) -> None:
     lock = node / "results" / "shard-000" / "lock"
     lock.parent.mkdir(parents=True)
     with lock.open("w") as other, ThreadPoolExecutor() as pool:
         fcntl.flock(other, fcntl.LOCK_EX)
-        second = pool.submit(run, "run_shard.sh", 0, cwd=node, HEAD_PORT="11000")
+        second = pool.submit(run, "run_shard.sh", 0, cwd=node, HEAD_PORT=head_port)
         time.sleep(1)
         waits = not second.done() and calls(node) == []
         fcntl.flock(other, fcntl.LOCK_UN)
@@ -372,10 +417,12 @@ def test_two_runs_of_a_shard_wait_for_each_other(node: Path) -> None:
     ("rows", "restarts", "status", "requeued"), [("3", "0", 0, False), ("1", "0", 1, True), ("1", "10", 1, False)]
 )
 def test_an_array_task_goes_back_into_the_queue(node: Path, rows: str, restarts: str, status: int, requeued: bool) -> None:
-    task = {"SLURM_ARRAY_TASK_ID": "0", "SLURM_JOB_ID": "42", "SLURM_RESTART_COUNT": restarts, "HEAD_PORT": "11000", "ROWS": rows}
+    task = {"SLURM_ARRAY_TASK_ID": "0", "SLURM_JOB_ID": "42", "SLURM_RESTART_COUNT": restarts, "HEAD_PORT": "11000", "ROWS": rows}  # the port of a rehearsal counts for nothing
     assert run("shards.sbatch", cwd=node, **task).returncode == status
     assert ("scontrol requeue 42" in calls(node)) == requeued
-    assert re.search(r"dispatch_budget_s=12(959|960)", calls(node)[0]), "a tenth of four hours is kept"
+    (call,) = (call for call in calls(node) if call.startswith("gym eval run"))
+    assert "++head_server.port=20000" in call
+    assert re.search(r"dispatch_budget_s=129(5\d|60)", call), "a tenth of four hours is kept"
 
 
 def test_array_directives_are_ones_that_sbatch_reads() -> None:
@@ -394,21 +441,21 @@ def test_array_directives_are_ones_that_sbatch_reads() -> None:
     assert f"+ {hours} * 3600" in (FOLDER / "shards.sbatch").read_text(), "DEADLINE and --time differ"
 
 
-def test_a_pod_runs_its_shard(node: Path) -> None:
+def test_a_pod_runs_its_shard(node: Path, head_port: str) -> None:
     job = yaml.safe_load((FOLDER / "shards-job.yaml").read_text())
     assert job["spec"]["completionMode"] == "Indexed" and job["spec"]["template"]["spec"]["restartPolicy"] == "Never"
     (container,) = job["spec"]["template"]["spec"]["containers"]
     assert container["command"][:2] == ["bash", "run_shard.sh"]
     number = container["command"][2].replace("$(JOB_COMPLETION_INDEX)", "0")
-    assert run("run_shard.sh", number, cwd=node, HEAD_PORT="11000").returncode == 0
+    assert run("run_shard.sh", number, cwd=node, HEAD_PORT=head_port).returncode == 0
     codes = next(rule["onExitCodes"]["values"] for rule in job["spec"]["podFailurePolicy"]["rules"] if "onExitCodes" in rule)
     assert codes == [2], "1 must stay an ordinary failure: the next pod continues"
 
 
-def test_the_inbox_is_published_once_and_numbered_throughout(node: Path) -> None:
+def test_the_inbox_is_published_once_and_numbered_throughout(node: Path, head_port: str) -> None:
     write(node / "inbox" / "b.jsonl", *map(task, range(2, 5)))
     write(node / "inbox" / "a.jsonl", *map(task, range(2)))
-    setup = {"HEAD_PORT": "11000", "SHARDS_PER_FILE": "2"}
+    setup = {"HEAD_PORT": head_port, "SHARDS_PER_FILE": "2"}
     done = run("continuous.sh", "agent", cwd=node, **setup)
     assert done.returncode == 0, done.stderr
     assert [line.partition(" rollouts")[0] for line in done.stdout.splitlines() if "rollouts in" in line] == ["a: 2", "b: 3"]
@@ -418,9 +465,9 @@ def test_the_inbox_is_published_once_and_numbered_throughout(node: Path) -> None
     assert (again.returncode, again.stdout) == (0, "")
 
 
-def test_the_inbox_stops_at_an_incomplete_file_and_goes_on_with_it(node: Path) -> None:
+def test_the_inbox_stops_at_an_incomplete_file_and_goes_on_with_it(node: Path, head_port: str) -> None:
     write(node / "inbox" / "a.jsonl", *map(task, range(4)))
-    setup = {"HEAD_PORT": "11000", "SHARDS_PER_FILE": "1"}
+    setup = {"HEAD_PORT": head_port, "SHARDS_PER_FILE": "1"}
     short = run("continuous.sh", "agent", cwd=node, ROWS="2", **setup)
     assert short.returncode == 1 and "a: not complete" in short.stderr and not list((node / "ready").glob("*.jsonl"))
     assert run("continuous.sh", "agent", cwd=node, ROWS="4", **setup).returncode == 0

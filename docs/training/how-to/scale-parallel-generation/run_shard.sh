@@ -23,14 +23,18 @@ status() { python watch_shards.py "${SHARDS:-shards}" "${RUN:-results}" --shard 
 before=$(status) && { echo "$before"; exit 0; }   # complete: nothing to start
 
 servers="" driver=""
+end_servers() {
+  kill -INT "$1" 2>/dev/null
+  # Below nohup and some schedulers programs ignore the interrupt: they get half a minute.
+  for _ in {1..30}; do kill -0 "$1" 2>/dev/null || return; sleep 1; done
+  kill "$1" 2>/dev/null
+}
 stop() {
   kill $driver 2>/dev/null
   [ -n "$servers" ] || return
-  kill -INT "$servers" 2>/dev/null
-  # Below nohup and some schedulers programs ignore the interrupt: they get half a minute.
-  for _ in {1..30}; do kill -0 "$servers" 2>/dev/null || break; sleep 1; done
-  kill "$servers" 2>/dev/null
+  end_servers "$servers"
   wait "$servers"
+  rm -f "$out/servers"
 }
 # Servers that have finished may still abort as their process ends: bash's line about it tells nothing.
 trap 'stop 2> /dev/null' EXIT
@@ -46,7 +50,14 @@ ready() {
     python -c "import urllib.request as web; web.urlopen('http://127.0.0.1:$HEAD_PORT/health')" 2> /dev/null
 }
 
-if [ -z "${HEAD_PORT:-}" ]; then
+if [ -n "${HEAD_PORT:-}" ]; then
+  (: < "/dev/tcp/127.0.0.1/$HEAD_PORT") 2>/dev/null ||
+    { echo "run_shard.sh: no head server at port $HEAD_PORT. Start the servers, or unset HEAD_PORT: a shard then starts its own." >&2; exit 2; }
+else
+  # A run of this shard that was killed with kill -9 left its servers behind: on this node, they hold the ports.
+  if read -r node left < "$out/servers" && [ "$node" = "$HOSTNAME" ] && tr '\0' ' ' < "/proc/$left/cmdline" | grep -q 'gym env start'; then
+    end_servers "$left"
+  fi 2>/dev/null
   # Several shards may share a node: a hundred ports each.
   HEAD_PORT=$((20000 + 100 * (10#$1 % 100)))
   set -m   # else a process in the background of a script ignores the interrupt that stops it
@@ -54,6 +65,7 @@ if [ -z "${HEAD_PORT:-}" ]; then
     ++port_range_low=$((HEAD_PORT + 1)) ++port_range_high=$((HEAD_PORT + 99)) > "$out/servers.log" 2>&1 9>&- &
   servers=$!
   set +m
+  echo "$HOSTNAME $servers" > "$out/servers"
   until ready; do
     if ! kill -0 $servers 2>/dev/null; then
       ended

@@ -3,8 +3,9 @@
     python watch_shards.py shards results [--every 10] [--stall 600] [--missing] [--shard shard-003]
 
 It reads what run_shard.sh leaves in results/SHARD: rollouts by counting lines, so that it stays quick where they are large.
-A shard is ``stalled`` if its files have not changed for --stall seconds. With --every it looks again and again until
-nothing is left to run, and measures rates: a shard that needs more than twice as long as the median shard is ``slow``.
+A shard is ``starting`` until its first rollouts are planned, and ``stalled`` if its files have not changed for --stall seconds.
+With --every it looks again and again until nothing is left to run, and measures rates: a shard that needs more than twice as
+long as the median shard, complete ones included, is ``slow``.
 A rollout is given up when it failed for good or NEMO_GYM_MAX_ROLLOUT_ATTEMPTS times (3): --resume does not try it again.
 Exit code: 0 nothing is left to run, 1 something is, or a watched shard stalls, 2 bad input.
 """
@@ -69,7 +70,7 @@ class Shard:
     done: int
     failures: int  # failed attempts, also of rollouts that are done by now
     given_up: int
-    idle: float  # seconds since a file changed
+    idle: float | None  # seconds since a file changed; None before the shard has any
     seen: float  # when, in seconds
 
     @property
@@ -93,8 +94,10 @@ def look(name: str, folder: Path) -> Shard:
             final.add(key)
     given_up = final | {key for key, count in attempts.items() if count >= limit}
     now = time.time()
-    changed = max((path.stat().st_mtime for path in (rollouts, failures, inputs) if path.exists()), default=now)
-    return Shard(name, count_lines(inputs), count_lines(rollouts), attempts.total(), len(given_up), now - changed, now)
+    # Until there are rollouts, the logs show that servers start; afterwards they would hide that none is finished.
+    files = [path for path in (rollouts, failures, inputs) if path.exists()] or list(folder.glob("*"))
+    idle = now - max(path.stat().st_mtime for path in files) if files else None
+    return Shard(name, count_lines(inputs), count_lines(rollouts), attempts.total(), len(given_up), idle, now)
 
 
 def missing(folder: Path) -> list[tuple[int, int]]:
@@ -111,17 +114,20 @@ def table(shards: list[Shard], before: dict[str, Shard], stall: float) -> tuple[
         if first and shard.seen > first.seen:
             rates[shard.name] = (shard.done - first.done) * 60 / (shard.seen - first.seen)
     minutes = {s.name: s.left / rates[s.name] for s in shards if not s.complete and rates.get(s.name)}
-    usual = statistics.median(minutes.values()) if minutes else 0
+    whole = {s.name: s.planned / rates[s.name] for s in shards if rates.get(s.name)}
+    usual = statistics.median_low(whole.values()) if whole else 0
     lines, stalls = [HEADER], False
     for shard in shards:
         if shard.complete:
             state = "complete"
-        elif not shard.planned:
+        elif shard.idle is None:
             state = "not started"
         elif shard.idle > stall:
             state, stalls = "stalled", True
+        elif not shard.planned:
+            state = "starting"
         else:
-            state = "slow" if minutes.get(shard.name, 0) > 2 * usual else "unfinished"
+            state = "slow" if whole.get(shard.name, 0) > 2 * usual else "unfinished"
         rate = "" if shard.complete or shard.name not in rates else f"{rates[shard.name]:.0f}"
         left = f"{minutes[shard.name]:.1f}" if shard.name in minutes else ""
         idle = "" if state in ("complete", "not started") else f"{shard.idle:.0f}"
@@ -153,9 +159,11 @@ def main() -> int:
     if not names:
         parser.error(f"no {args.shard or 'shards'} in {args.shards}. Run split_tasks.py first, or check the path")
     before: dict[str, Shard] = {}
+    complete: dict[str, Shard] = {}  # as they were seen first: their rates end there
     try:
         while True:
-            shards = [look(name, args.results / name) for name in names]
+            shards = [complete.get(name) or look(name, args.results / name) for name in names]
+            complete |= {shard.name: shard for shard in shards if shard.complete}
             lines, stalls = table(shards, before, args.stall)
             print("\n".join(lines), flush=True)
             if args.missing:
@@ -166,8 +174,7 @@ def main() -> int:
                 return 0
             if args.every is None or stalls:
                 return 1
-            for shard in shards:
-                before.setdefault(shard.name, shard)
+            before = {shard.name: shard for shard in shards if shard.planned} | before  # the start of servers is no rate
             time.sleep(args.every)
     except BadInput as error:
         print(f"watch_shards.py: {error}", file=sys.stderr)
