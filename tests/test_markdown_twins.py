@@ -8,10 +8,11 @@ from functools import cache
 from posixpath import splitext
 from urllib.parse import unquote, urldefrag
 
+import problems
 import pytest
 from bs4 import BeautifulSoup, Tag
 from markdown_it import MarkdownIt
-from site_map import HTML, PAGES, SourcePage
+from site_map import GUIDES, HTML, PAGES, SourcePage
 
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 NAMES = {page.name for page in PAGES}
@@ -146,3 +147,17 @@ def test_llms_full_txt_holds_each_page_with_links_that_work_from_there() -> None
 def test_a_program_finds_the_twin(page: SourcePage) -> None:
     head = BeautifulSoup((HTML / f"{page.name}.html").read_text(encoding="utf-8"), "html.parser").head
     assert head.select_one('link[rel=alternate][type="text/markdown"]')["href"] == f"{page.path.stem}.md"
+
+
+# Where messages live is looked up, not read.
+READ = [page for page in GUIDES if page.name != problems.HOME]
+WORDS_PER_MINUTE, MINUTES_PER_COMMAND = 230, 1 / 3
+
+
+@pytest.mark.parametrize("page", READ, ids=lambda page: page.path.stem)
+def test_the_minutes_of_a_guide_are_those_of_its_words_and_commands(page: SourcePage) -> None:
+    """Within a fifth."""
+    text = (HTML / f"{page.name}.md").read_text(encoding="utf-8")
+    commands = len(re.findall(r"^\s*\$ ", text, re.M))
+    words = len(re.findall(r"\w[\w'-]*", re.sub(r"^\s*```.*?^\s*```", "", text, flags=re.M | re.S)))
+    assert page.front_matter["time"] == pytest.approx(words / WORDS_PER_MINUTE + commands * MINUTES_PER_COMMAND, rel=0.2)
