@@ -147,3 +147,11 @@ def test_a_new_title_reaches_the_sidebar_of_every_page(monkeypatch: pytest.Monke
     titles[0] = "Another"
     assert front_matter.sidebar_changed(None, env) == ["index", "page"]
     assert front_matter.sidebar_changed(None, env) == []
+
+
+def test_previous_and_next_follow_the_sidebar() -> None:
+    """The sidebar comes from the front matter, the order of pages from the toctree: readers see both at once."""
+    index = (HTML / "training" / "index.html").read_text(encoding="utf-8")
+    sidebar = re.search(r'<nav class="bd-docs-nav guides".*?</nav>', index, re.S)[0]
+    toctree = (DOCS / "training" / "index.md").read_text(encoding="utf-8").partition("```{toctree}")[2]
+    assert re.findall(r'href="((?:how-to|reference)/[^"]+)\.html"', sidebar) == re.findall(r"^((?:how-to|reference)/\S+)$", toctree, re.M)
