@@ -363,6 +363,25 @@ def test_history_tells_a_creep(tmp_path: Path) -> None:
     assert "creep: reward" not in run("quality_history.py", "check", path, cwd=tmp_path).stdout
 
 
+def test_history_replaces_a_run_of_the_same_name(tmp_path: Path) -> None:
+    path = history(tmp_path, [0.5, 0.5])
+    again = run("quality_history.py", "append", path, collect(tmp_path / "again", 0.9, seed=5), "--label", "run 1", cwd=tmp_path)
+    assert again.stdout == f"{path}: 2 runs\n"
+    runs = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [entry["label"] for entry in runs] == ["run 0", "run 1"] and runs[1]["metrics"]["reward"]["value"] > 0.7
+
+
+def test_a_rare_event_in_the_reference_is_no_creep(tmp_path: Path) -> None:
+    path = history(tmp_path, [0.5] * 8)
+    runs = [json.loads(line) for line in path.read_text().splitlines()]
+    runs += [json.loads(json.dumps(runs[1])) for _ in range(8)]
+    runs[0]["metrics"]["cut_share"] = {"value": 0.01, "se": 0.01, "n": 100}
+    for entry in runs[1:]:
+        entry["metrics"]["cut_share"] = {"value": 0.0, "se": 0.0, "n": 100}
+    write(path, *runs)
+    assert "creep: cut_share" not in run("quality_history.py", "check", path, cwd=tmp_path).stdout
+
+
 def test_history_leaves_other_tasks_out(tmp_path: Path) -> None:
     path = history(tmp_path, [0.5, 0.5, 0.5], tasks=10)
     told = run("quality_history.py", "check", path, "--reference", "1", cwd=tmp_path)

@@ -6,8 +6,9 @@
     python quality_history.py export history.jsonl -o history.json     # one JSON file, with release and hardware
 
 `check` compares with the reference: the first runs of the same tasks, accepted as good. It knows two kinds of drift. A jump:
-the last run differs by more than 3 standard errors. A creep: the last 8 runs all lie on the same side of the reference, which
-chance alone does once in 128 times if the reference is exact, and more often the fewer runs it has.
+the last run differs by more than 3 standard errors. A creep of reward or output_tokens: the last 8 runs all lie on the same side
+of the reference, which chance alone does once in 128 times if the reference is exact, and more often the fewer runs it has.
+`append` replaces a run of the same label.
 Exit code: 0 no drift, 1 drift, 2 bad input.
 """
 
@@ -29,6 +30,8 @@ FOLLOWED = (
     "reward", "output_tokens", "cut_share", "empty_share", "tool_use_share", "same_answer_share", "no_signal_share",
     "missing_share", "failed_attempts", "unhealthy_share",
 )
+# A share that is mostly 0 lies below a reference with a single event in it, run after run: only these lie on either side by chance.
+CREEPING = ("reward", "output_tokens")
 JUMP, CREEP = 3.0, 8
 
 
@@ -104,7 +107,7 @@ def drifts(runs: list[dict], reference: int) -> tuple[list[str], list[str]]:
         if abs(z) > JUMP:
             found.append(f"jump: {name} is {now['value']:.4g}, the reference {centre:.4g} ({z:+.1f} standard errors)")
         tail = [run["metrics"][name]["value"] - centre for run in later[-CREEP:] if name in run["metrics"]]
-        if len(tail) == CREEP and (all(d > 0 for d in tail) or all(d < 0 for d in tail)):
+        if name in CREEPING and len(tail) == CREEP and (all(d > 0 for d in tail) or all(d < 0 for d in tail)):
             found.append(f"creep: {name} has been {'above' if tail[0] > 0 else 'below'} the reference {centre:.4g} for {CREEP} runs")
     return found, notes
 
@@ -205,7 +208,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         if args.command == "append":
             entry = entry_of(measure(args.rollouts, success=args.success), args.label)
-            known = list(rows_of(args.history)) if args.history.exists() else []
+            known = [run for run in rows_of(args.history) if run.get("label") != entry["label"]] if args.history.exists() else []
             write(args.history, "".join(json.dumps(run) + "\n" for run in [*known, entry]))
             print(f"{args.history}: {len(known) + 1} runs")
             return 0
