@@ -227,6 +227,17 @@ def test_what_landed_tells_zeros_masks_and_failures_apart(tmp_path: Path) -> Non
     assert "no rollouts of other" in script("what_landed.py", "a.jsonl", "--agent", "other", cwd=tmp_path).stderr
 
 
+def test_what_landed_sees_what_left_no_row_and_what_was_made_up(tmp_path: Path) -> None:
+    agent = {"agent_ref": {"name": "math"}}
+    write(tmp_path / "a_materialized_inputs.jsonl", *({"_ng_task_index": task, "_ng_rollout_index": 0, **agent} for task in range(3)))
+    write(tmp_path / "a_failures.jsonl", *(rollout(0, 0, **agent, _ng_failure_class="judge_failed") for _ in range(2)))
+    write(tmp_path / "a.jsonl", rollout(0, 1, **agent))
+    told = script("what_landed.py", "a.jsonl", cwd=tmp_path)
+    assert told.returncode == 1 and told.stdout.splitlines() == ["math", "    2 x no row: not reached, or killed", "    1 x scored 1.00"]
+    write(tmp_path / "a.jsonl", *(rollout(task, 1, **agent) for task in range(3)))
+    assert script("what_landed.py", "a.jsonl", cwd=tmp_path).returncode == 0
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [(None, "Cannot read a.jsonl: No such file"), ("", "a.jsonl holds no rollouts."), ("{broken\n", "a.jsonl, line 1 is no rollout."), ("[1]\n", "a.jsonl, line 1 is no rollout.")],

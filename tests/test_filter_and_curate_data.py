@@ -492,6 +492,18 @@ def test_a_review_with_another_word_is_refused(tmp_path: Path) -> None:
     assert "separated by commas" in make(tmp_path, "merge", "in.jsonl", "r.csv", "-o", "o", code=2).stderr
 
 
+def test_a_masked_rollout_is_no_verdict_of_the_verifier(tmp_path: Path) -> None:
+    write(tmp_path / "in.jsonl", rollout("a", task=0, reward=0.0, mask_sample=True), rollout("b", task=1, reward=1.0))
+    (tmp_path / "r.csv").write_text("verdict,note,task_index,rollout_index\ngood,,0,0\ngood,,1,0\n")
+    assert "agrees with people on 1 of 1" in make(tmp_path, "merge", "in.jsonl", "r.csv", "-o", "out.jsonl").stdout
+
+
+def test_check_finds_an_empty_side_of_a_pair(tmp_path: Path) -> None:
+    say = lambda text: [{"role": "assistant", "content": text}]  # noqa: E731
+    write(tmp_path / "pair.jsonl", {"prompt": [{"role": "user", "content": "?"}], "chosen": say(""), "rejected": say("abc")})
+    assert "chosen has no assistant text or call" in make(tmp_path, "check", "pair.jsonl", code=1).stdout
+
+
 def test_a_blind_review_shows_no_reward(tmp_path: Path) -> None:
     write(tmp_path / "in.jsonl", *group(0, 1, 0, task_source="s", expected_answer="x"))
     make(tmp_path, "sample", "in.jsonl", "-o", "r.jsonl", "--blind")

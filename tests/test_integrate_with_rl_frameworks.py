@@ -198,6 +198,7 @@ REJECTED = {
     "no answer": rollout([]),
     "masked: mask_sample is true": rollout([SAID], mask_sample=True),
     "reward below 1": rollout([SAID], reward=0.5),
+    "no reward": rollout([SAID], reward=None),
     "cut off: max_output_tokens": rollout([SAID], response={"output": [SAID], "incomplete_details": {"reason": "max_output_tokens"}}),
     "a tool result without its call": rollout([{"type": "function_call_output", "call_id": "lost", "output": "x"}, SAID]),
     "tool-call arguments are not a JSON object": rollout([CALL | {"arguments": "{broken"}]),
@@ -217,6 +218,14 @@ def test_each_reject_is_named(folder: Path, gym_python: Path) -> None:
     write(folder / "bad.jsonl", *REJECTED.values())
     result = run(gym_python, "convert_for_trainers.py", "sft", "bad.jsonl", "--for", "trl", "-o", "none.jsonl", folder=folder)
     assert result.returncode == 1 and not (folder / "none.jsonl").exists()
+
+
+@pytest.mark.gym
+def test_an_answer_that_ends_while_thinking_is_left_out(folder: Path, gym_python: Path) -> None:
+    thinking = SAID | {"content": [{"type": "output_text", "text": "<think>hm", "annotations": []}]}
+    write(folder / "bad.jsonl", rollout([thinking]))
+    result = run(gym_python, "convert_for_trainers.py", "sft", "bad.jsonl", "--for", "trl", "-o", "none.jsonl", folder=folder)
+    assert result.returncode == 1 and "ends while thinking" in result.stdout + result.stderr
 
 
 @pytest.mark.gym

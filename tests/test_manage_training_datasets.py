@@ -151,7 +151,8 @@ COLLATE = '''#!/bin/bash
 while [ "$1" != --output-dir ]; do shift; done
 grep -ah '' train.jsonl > "$2/train.jsonl"
 echo '{}' > "$2/train_metrics.json"
-[ -z "$LOSE" ] || sed -i 1d "$2/train.jsonl"
+[ "$LOSE" != yes ] || sed -i 1d "$2/train.jsonl"
+[ "$LOSE" != other ] || cp other.jsonl "$2/train.jsonl"
 '''
 
 
@@ -182,6 +183,14 @@ def test_a_release_that_loses_rows_leaves_nothing(tmp_path: Path) -> None:
     write(tmp_path / "train.jsonl", task("One?"), task("Two?"))
     lost = release(tmp_path, "new/r1", "train.jsonl", lose="yes")
     assert lost.returncode == 1 and "2 rows went in, 1 came out" in lost.stderr and list((tmp_path / "new").iterdir()) == []
+
+
+def test_a_release_checks_what_is_written(tmp_path: Path) -> None:
+    """A configuration may declare another file than the one that was named."""
+    write(tmp_path / "train.jsonl", task("One?"), task("Two?"))
+    (tmp_path / "other.jsonl").write_text("{broken\n{broken\n")
+    other = release(tmp_path, "new/r1", "train.jsonl", lose="other")
+    assert other.returncode == 1 and list((tmp_path / "new").iterdir()) == [], other.stdout
 
 
 def test_a_release_needs_a_file(tmp_path: Path) -> None:

@@ -250,13 +250,33 @@ def test_compare_needs_repeats_and_common_tasks(tmp_path: Path) -> None:
     assert refused.returncode == 2 and "share no task index" in refused.stderr
 
 
+def test_compare_sees_a_collapse_without_repeats(tmp_path: Path) -> None:
+    good, bad = (write(tmp_path / f"{reward}.jsonl", *[rollout(task, 0, reward) for task in range(30)]) for reward in (1.0, 0.0))
+    assert run("compare_runs.py", good, bad, cwd=tmp_path).returncode == 1
+    assert run("compare_runs.py", bad, good, cwd=tmp_path).returncode == 0
+
+
+def test_compare_refuses_other_prompts(tmp_path: Path) -> None:
+    one = write(tmp_path / "one.jsonl", *[rollout(task, 0) for task in range(3)])
+    two = write(tmp_path / "two.jsonl", *[rollout(task, 0) | {"responses_create_params": {"input": "other"}} for task in range(3)])
+    refused = run("compare_runs.py", one, two, cwd=tmp_path)
+    assert refused.returncode == 2 and "3 tasks have the same index and other prompts" in refused.stderr
+
+
+def test_a_row_without_a_reward_is_missing(tmp_path: Path) -> None:
+    rows = [rollout(task, 0) for task in range(4)]
+    path = write(tmp_path / "rollouts.jsonl", *rows[:2], *({key: value for key, value in row.items() if key != "reward"} for row in rows[2:]))
+    write(tmp_path / "rollouts_materialized_inputs.jsonl", *({"_ng_task_index": task} for task in range(4)))
+    assert metrics_of(path)["missing_share"] == 0.5
+
+
 def test_compare_claims_the_interval_that_repeating_shows(tmp_path: Path) -> None:
     """95 % intervals of an unchanged model hold 0 in about 95 of 100 comparisons."""
     from compare_runs import Z, compare, rewards_of
 
     held, trials = 0, 100
     for seed in range(trials):
-        (a, _), (b, _) = (rewards_of(collect(tmp_path / str(s), 0.5, tasks=20, seed=s), None) for s in (2 * seed, 2 * seed + 1))
+        (a, *_), (b, *_) = (rewards_of(collect(tmp_path / str(s), 0.5, tasks=20, seed=s), None) for s in (2 * seed, 2 * seed + 1))
         result = compare(a, b, list(a), 100, 0)
         held += abs(result["delta"]) <= Z * result["se"]
     assert 88 <= held <= 100
@@ -380,6 +400,15 @@ def test_a_rare_event_in_the_reference_is_no_creep(tmp_path: Path) -> None:
         entry["metrics"]["cut_share"] = {"value": 0.0, "se": 0.0, "n": 100}
     write(path, *runs)
     assert "creep: cut_share" not in run("quality_history.py", "check", path, cwd=tmp_path).stdout
+
+
+def test_a_metric_that_is_gone_is_no_good_sign(tmp_path: Path) -> None:
+    path = history(tmp_path, [0.5] * 9)
+    runs = [json.loads(line) for line in path.read_text().splitlines()]
+    del runs[-1]["metrics"]["reward"]
+    write(path, *runs)
+    told = run("quality_history.py", "check", path, cwd=tmp_path)
+    assert told.returncode == 1 and "lost: reward was measured before" in told.stdout and "no drift" not in told.stdout
 
 
 def test_history_leaves_other_tasks_out(tmp_path: Path) -> None:

@@ -85,7 +85,7 @@ def test_show_prints_the_table_and_what_to_do(tmp_path: Path) -> None:
         "          1           100          90-110    0.50    1.00    1.25         0",
         "          4           400         390-410    0.50    1.00    1.25         0",
         "          8           404         404-404    0.50    1.00    1.25         0",
-        "4, 8 make no difference here; more --rounds tell closer levels apart.",
+        "4, 8 make no difference here.",
         "Knee: --concurrency 4, the smallest level within 10% (tolerance) of the best rate.",
     ]
     noisy = [level(1, 100, 100), level(4, 300, 420), level(8, 420, 340)]
@@ -237,6 +237,11 @@ def test_inspect_counts_same_answers_and_cut_replies(tmp_path: Path) -> None:
         "replies cut off at max_output_tokens: 1 of 6",
         "time: not observed (set observability_enabled and model_call_capture_dir for servers and run)",
     ]
+
+
+def test_inspect_learns_nothing_from_a_masked_reward(tmp_path: Path) -> None:
+    rows = [rollout(0, "Paris"), rollout(0, "Rome") | {"reward": 0.0, "mask_sample": True}]
+    assert "different rewards: 0 of 1" in run("inspect_run.py", write(tmp_path / "r.jsonl", *rows), cwd=tmp_path).stdout
 
 
 def test_inspect_tells_calls_apart(tmp_path: Path) -> None:

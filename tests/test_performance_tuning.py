@@ -206,6 +206,10 @@ def test_only_a_proven_gain_counts(gym_python: Path, tmp_path: Path) -> None:
         assert (told.returncode, said in told.stdout) == (code, True), told.stdout + told.stderr
     noisy = run(gym_python, "compare_speed.py", before, measured(tmp_path / "b.json", _8=[200, 90, 120]), cwd=tmp_path)
     assert noisy.returncode == 1 and "No proof" in noisy.stdout
+    fails = json.loads(measured(tmp_path / "b.json", _4=[130, 132, 128]).read_text())
+    fails["levels"][0]["failures"] = 20
+    (tmp_path / "b.json").write_text(json.dumps(fails))
+    assert run(gym_python, "compare_speed.py", before, "b.json", cwd=tmp_path).returncode == 2
     for content, message in ((None, "cannot read"), ("{", "is no measurement"), ('{"levels": []}', "no level in common"),
                              ('{"levels": [{"concurrency": 4, "rates": [1]}]}', "two rounds or more")):
         (tmp_path / "b.json").unlink(missing_ok=True)

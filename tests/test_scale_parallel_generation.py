@@ -82,6 +82,13 @@ def test_split_keeps_the_undecided_tasks_and_their_numbers(tmp_path: Path) -> No
     assert [row["_ng_task_index"] for row in read(tmp_path / "next" / "shard-000.jsonl")] == [8, 10]
 
 
+def test_split_scores_only_tasks_that_have_their_number(tmp_path: Path) -> None:
+    write(tmp_path / "tasks.jsonl", *map(task, range(3)))
+    write(tmp_path / "rollouts.jsonl", *(rollout(n, reward=0.5) for n in range(3)))
+    refused = run("split_tasks.py", "tasks.jsonl", "-o", "next", "--shards", 1, "--scored", "rollouts.jsonl", "--keep", 0.1, 0.9, cwd=tmp_path)
+    assert refused.returncode == 2 and "has no _ng_task_index" in refused.stderr and not (tmp_path / "next").exists()
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -152,6 +159,12 @@ def test_watch_tells_the_states_apart(tmp_path: Path) -> None:
     assert seen.stdout.endswith("2 of 7 shards complete: 8 of 14 rollouts, more in shards that have not started, 2 given up\n")
     more = run("watch_shards.py", "shards", "results", "--shard", "shard-000", cwd=tmp_path, NEMO_GYM_MAX_ROLLOUT_ATTEMPTS="4")
     assert (more.returncode, more.stdout) == (1, "shard-000 not complete: 3 of 4 rollouts, 0 given up\n")
+
+
+def test_a_rollout_that_succeeded_in_the_end_is_not_given_up(tmp_path: Path) -> None:
+    results(tmp_path, "shard-000", 3, 2, [rollout(0, _ng_failure_class="agent_run_error")] * 3)
+    seen = run("watch_shards.py", "shards", "results", "--shard", "shard-000", cwd=tmp_path)
+    assert (seen.returncode, seen.stdout) == (1, "shard-000 not complete: 2 of 3 rollouts, 0 given up\n")
 
 
 def test_watch_names_what_is_missing_and_ignores_half_a_line(tmp_path: Path) -> None:
@@ -472,6 +485,16 @@ def test_the_inbox_stops_at_an_incomplete_file_and_goes_on_with_it(node: Path, h
     assert short.returncode == 1 and "a: not complete" in short.stderr and not list((node / "ready").glob("*.jsonl"))
     assert run("continuous.sh", "agent", cwd=node, ROWS="4", **setup).returncode == 0
     assert len(read(node / "ready" / "a.jsonl")) == 4
+
+
+def test_a_file_whose_rollouts_were_given_up_is_not_published(node: Path, head_port: str) -> None:
+    gym = node / "bin" / "gym"
+    failures = """python -c 'for n in range(4): print(f"{{\\"_ng_task_index\\": {n}, \\"_ng_rollout_index\\": 0, \\"_ng_failure_terminal\\": true}}")' > "${out%.jsonl}_failures.jsonl" ;;\nesac"""
+    gym.write_text(gym.read_text().replace('> "$out" ;;\nesac', '> "$out"; ' + failures))
+    write(node / "inbox" / "a.jsonl", *map(task, range(4)))
+    stopped = run("continuous.sh", "agent", cwd=node, ROWS="0", HEAD_PORT=head_port, SHARDS_PER_FILE="1")
+    assert stopped.returncode == 1 and "a: rollouts were given up" in stopped.stderr, stopped
+    assert (node / "inbox" / "a.jsonl").exists() and not list((node / "ready").glob("*.jsonl"))
 
 
 # fixed_endpoint.py

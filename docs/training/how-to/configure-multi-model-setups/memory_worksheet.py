@@ -87,7 +87,7 @@ def read_plan(path: Path) -> tuple[float, int, list[Model]]:
         raise BadInput(f"{path}: [gpu] needs memory_gib and per_node, above 0.")
     memory, per_node, nodes = float(numbers[0]), int(numbers[1]), int(numbers[2])
     models = [model_of(block, path, per_node, per_node * nodes) for block in blocks]
-    ports = [(gpu // per_node, model.port) for model in models for gpu in sorted({model.gpus[0]})]
+    ports = [(node, model.port) for model in models for node in {gpu // per_node for gpu in model.gpus}]
     if len({model.name for model in models}) < len(models) or len(set(ports)) < len(ports):
         raise BadInput(f"{path}: two models have the same name, or the same port on one node.")
     return memory, per_node, models

@@ -1,8 +1,9 @@
-"""Tell for one run where its rollouts ended up: scored, masked, or failed, by verifier and by reason.
+"""Tell for one run where its rollouts ended up: scored, masked, failed or nowhere, by verifier and by reason.
 
     python what_landed.py ROLLOUTS.jsonl [--agent NAME]
 
-Reads ROLLOUTS_failures.jsonl beside it as well. Exit code: 0 every rollout has a score, 1 some have none, 2 bad input.
+Reads ROLLOUTS_failures.jsonl and the plan, ROLLOUTS_materialized_inputs.jsonl, beside it as well. Of several attempts the last one
+counts, and a finished rollout more than any failure. Exit code: 0 every rollout has a score, 1 some have none, 2 bad input.
 """
 
 from __future__ import annotations
@@ -13,6 +14,9 @@ import re
 import sys
 from collections import Counter
 from pathlib import Path
+
+
+KEY = ("_ng_task_index", "_ng_rollout_index")
 
 
 class BadInput(Exception):
@@ -57,13 +61,16 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("rollouts", type=Path, metavar="ROLLOUTS.jsonl", help="what gym eval run wrote with -o")
     parser.add_argument("--agent", help="only the rollouts of this agent")
     args = parser.parse_args(argv)
-    failures = args.rollouts.with_name(f"{args.rollouts.stem}_failures.jsonl")
-    seen: Counter = Counter()
+    failures, plan = (args.rollouts.with_name(f"{args.rollouts.stem}_{what}.jsonl") for what in ("failures", "materialized_inputs"))
+    last_of: dict[tuple, tuple[str, str, str]] = {}
     try:
-        for path in [args.rollouts, *([failures] if failures.exists() else [])]:
-            for agent, row in rows_of(path):
+        # A later file is the better witness of the same rollout.
+        for path in [plan, failures, args.rollouts]:
+            for agent, row in rows_of(path) if path.exists() or path == args.rollouts else ():
                 if args.agent in (None, agent):
-                    seen[agent, place_of(row), reason_of(row)] += 1
+                    key = tuple(row.get(name) for name in KEY) if KEY[0] in row else (path, len(last_of))
+                    last_of[(agent, *key)] = (agent, "no row: not reached, or killed", "") if path == plan else (agent, place_of(row), reason_of(row))
+        seen = Counter(last_of.values())
         if not seen:
             raise BadInput(f"{args.rollouts} holds no rollouts{f' of {args.agent}' if args.agent else ''}.")
     except BadInput as error:

@@ -345,7 +345,8 @@ def merge(args) -> int:
             verdict, note = review.get(key_of(row), (None, None))
             if verdict:
                 met.add(key_of(row))
-                table[row["reward"] >= args.success, verdict] += 1
+                if not row.get("mask_sample"):  # no verdict of the verifier
+                    table[row["reward"] >= args.success, verdict] += 1
                 row["annotation"] = {"verdict": verdict, "note": note}
             if verdict not in args.drop and (verdict or not args.only_reviewed):
                 kept += 1
@@ -399,7 +400,9 @@ def check(args) -> int:
                 found.append("messages do not end with the assistant")
         elif "chosen" in row and "rejected" in row:
             found = [fault for part in ("prompt", "chosen", "rejected") for fault in faults(row.get(part), part)]
-            if spoken(row["chosen"] if isinstance(row["chosen"], list) else ()) == spoken(row["rejected"] if isinstance(row["rejected"], list) else ()):
+            chosen, rejected = (spoken(row[part] if isinstance(row[part], list) else ()) for part in ("chosen", "rejected"))
+            found += [f"{part} has no assistant text or call" for part, text in (("chosen", chosen), ("rejected", rejected)) if not text.strip()]
+            if chosen == rejected:
                 found.append("chosen and rejected are the same to a template: the loss stays at ln 2 = 0.6931")
         elif "prompt" in row and "completion" in row:
             found = [fault for part in ("prompt", "completion") for fault in faults(row[part], part)]

@@ -83,10 +83,9 @@ def main() -> int:
             pairs = asyncio.run(collect(examples(tasks, args.repeats, args.task_source), args.head_server, args.concurrency))
         except ValueError as error:  # how Gym refuses an unknown task_source
             raise BadInput(f"Gym refuses the run: {' '.join(str(error).split())[:200]}") from None
-        reasons, kept, rewards = Counter(), [], []
+        reasons, kept = Counter(), []
         for row, result in pairs:
             rollout = result | {key: row[key] for key in ("_ng_task_index", "_ng_rollout_index")}
-            rewards.append(result.get("reward") or 0.0)
             try:
                 kept.append(trajectory(rollout))
             except Unusable as reason:
@@ -100,7 +99,8 @@ def main() -> int:
         print(f"collect_on_policy.py: {error}", file=sys.stderr)
         return 2
     print(report(len(pairs), kept, reasons))
-    print(f"mean reward {sum(rewards) / len(rewards):.3f}")
+    if kept:  # of these alone: a rollout that failed or is masked says nothing about the policy
+        print(f"mean reward {sum(one['reward'] for one in kept) / len(kept):.3f}")
     return 0 if kept else 1
 
 

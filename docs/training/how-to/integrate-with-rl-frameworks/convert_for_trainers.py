@@ -102,7 +102,7 @@ def conversation(prompt: list[dict], answer: list[dict]) -> tuple[list[dict], li
     if not prompt:
         raise NoChat("no prompt")
     last = answer[-1]
-    if not last.get("tool_calls") and not last["content"].split("</think>")[-1].strip():
+    if not last.get("tool_calls") and not last["content"].split("</think>")[-1].split("<think>")[0].strip():
         raise NoChat("no answer: the last reply is empty or ends while thinking")
     return prompt, answer
 
@@ -143,7 +143,9 @@ def sft_rows(path: Path, min_reward: float) -> Iterator[tuple[list, list, list, 
                 parts = row["messages"][:start], row["messages"][start:]
             else:
                 reward = row.get("reward")
-                if "response" in row and isinstance(reward, (int, float)) and reward < min_reward:
+                if "response" in row and not isinstance(reward, (int, float)):
+                    raise NoChat("no reward")
+                if "response" in row and reward < min_reward:
                     raise NoChat(f"reward below {min_reward:g}")
                 prompt, answer, tools = convert(row)
                 if why := cut_off(row):

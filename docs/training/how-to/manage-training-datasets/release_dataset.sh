@@ -31,9 +31,15 @@ if [ "$given" -ne "$written" ]; then
   echo "$given rows went in, $written came out. Does every dataset of $config name one of the given files, without repeats?" >&2
   exit 1
 fi
+# What is released, not only what was named: a configuration may declare other files.
+(cd "$work" && for file in *.jsonl; do printf '%s\0' "$PWD/$file"; done) > "$work/.written"
+xargs -0 python check_rows.py --resources-server "$server" < "$work/.written" > /dev/null || exit 1
+xargs -0 python dataset_tool.py stats < "$work/.written" > "$work/.stats" || { tail -1 "$work/.stats" >&2; exit 1; }
+rm "$work/.written" "$work/.stats"
 cp "$config" "$work/config.yaml"
 tool=$PWD/dataset_tool.py
 (cd "$work" && python "$tool" manifest *.jsonl *_metrics.json config.yaml stats.txt collate.log "${notes[@]}" -o manifest.json > SHA256SUMS)
+chmod 755 "$work"
 mv "$work" "$out"
 trap - EXIT
 echo "$out:" $written "rows, checked and fingerprinted"

@@ -22,18 +22,19 @@ from run_quality import TASK, BadInput, group_of, look, rows_of
 Z, POWER = 1.96, 2.8  # 95 % two-sided; with 80 % power
 
 
-def rewards_of(path: Path, by: str | None) -> tuple[dict[object, list[float]], dict[object, str]]:
-    """Rewards of each task, without masked rollouts, and the group of each task."""
-    rewards, groups = defaultdict(list), {}
+def rewards_of(path: Path, by: str | None) -> tuple[dict[object, list[float]], dict[object, str], dict[object, object]]:
+    """Rewards of each task, without masked rollouts, the group of each task, and what it asks."""
+    rewards, groups, prompts = defaultdict(list), {}, {}
     for row in rows_of(path):
         if TASK not in row or not isinstance(row.get("response"), dict):
             raise BadInput(f"{path} holds a row that is no rollout. Give the file that gym eval run wrote.")
         if (reward := look(row)["reward"]) is not None:
             rewards[row[TASK]].append(reward)
             groups[row[TASK]] = group_of(row, by)
+            prompts.setdefault(row[TASK], (row.get("responses_create_params") or {}).get("input"))
     if not rewards:
         raise BadInput(f"{path} holds no rollouts with a reward.")
-    return rewards, groups
+    return rewards, groups, prompts
 
 
 def variance_within(rewards: dict[object, list[float]], tasks: list) -> float | None:
@@ -71,8 +72,8 @@ def line_of(name: str, result: dict) -> str:
 
 
 def verdict(result: dict) -> str:
-    if result["se"] is None:
-        return "?"
+    if result["se"] is None:  # without repeats only the spread over the tasks can tell
+        return "fell" if result["high"] < 0 else "rose" if result["low"] > 0 else "?"
     if abs(result["delta"]) <= Z * result["se"]:
         return "noise"
     word = "fell" if result["delta"] < 0 else "rose"
@@ -90,10 +91,12 @@ def main(argv: list[str] | None = None) -> int:
     if args.draws < 100:
         parser.error("--draws must be 100 or more")
     try:
-        (a, groups), (b, _) = (rewards_of(path, args.by) for path in (args.baseline, args.candidate))
+        (a, groups, asked), (b, _, asked_b) = (rewards_of(path, args.by) for path in (args.baseline, args.candidate))
         tasks = [task for task in a if task in b]
         if not tasks:
             raise BadInput(f"{args.baseline} and {args.candidate} share no task index. Compare runs of the same task file.")
+        if others := [task for task in tasks if asked[task] != asked_b[task]]:
+            raise BadInput(f"{len(others)} tasks have the same index and other prompts, {others[0]} first. Compare runs of the same task file.")
     except BadInput as error:
         print(f"compare_runs.py: {error}", file=sys.stderr)
         return 2

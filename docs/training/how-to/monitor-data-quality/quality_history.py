@@ -99,8 +99,10 @@ def drifts(runs: list[dict], reference: int) -> tuple[list[str], list[str]]:
     for name in FOLLOWED:
         known, now = reference_of(base, name), last["metrics"].get(name)
         if known is None or now is None:
-            if known or now:
-                notes.append(f"{name} was measured only {'before' if known else 'in the last run'}")
+            if known and not now:
+                found.append(f"lost: {name} was measured before, and not in the last run")
+            elif now:
+                notes.append(f"{name} was measured only in the last run")
             continue
         centre, error = known
         z = (now["value"] - centre) / (math.hypot(error, noise(now)) or math.inf)

@@ -8,6 +8,7 @@ fi
 name=$1 out=results/$1/rollouts.jsonl
 shift
 mkdir -p "results/$name"
+rm -f "results/$name/"{quality_summary.json,rollouts_aggregate_metrics.json}   # of an attempt before: watch_run.py takes them for the end
 
 gym eval run --no-serve --config run.yaml -o "$out" "$@" > "results/$name/run.log" 2>&1 &
 run=$!

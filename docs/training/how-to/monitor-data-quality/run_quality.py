@@ -214,13 +214,15 @@ def measure(rollouts: Path, by: str | None = None, success: float = 1.0) -> dict
     """Everything the other scripts need to know about a run."""
     groups: dict[str, Group] = defaultdict(Group)
     total, rewards, servers = Group(), Counter(), defaultdict(list)
-    scored, models = set(), Counter()
+    seen, scored, models = set(), set(), Counter()
     prompts: dict[object, str] = {}
     for number, row in enumerate(rows_of(rollouts), 1):
         if TASK not in row or not isinstance(row.get("response"), dict):
             raise BadInput(f"{rollouts}, row {number} is no rollout. Give the file that gym eval run wrote.")
         task, numbers = row[TASK], look(row, success)
-        scored.add((task, row.get(REPEAT)))
+        seen.add((task, row.get(REPEAT)))
+        if row.get("mask_sample") or numbers["reward"] is not None:  # a row without a reward has no score
+            scored.add((task, row.get(REPEAT)))
         models[str(row["response"].get("model"))] += 1
         if task not in prompts:
             asked = (row.get("responses_create_params") or {}).get("input")
@@ -231,12 +233,12 @@ def measure(rollouts: Path, by: str | None = None, success: float = 1.0) -> dict
             rewards[round(numbers["reward"], 2)] += 1
         if numbers["reward"] is not None:  # the aggregate metrics leave masked rollouts out, too
             servers[row.get("_ng_environment_server")].append(row["reward"])
-    if not scored:
+    if not seen:
         raise BadInput(f"{rollouts} holds no rollouts. Read its _failures.jsonl for the reason.")
 
     metrics = total.metrics()
     inputs, failures = beside(rollouts, "_materialized_inputs.jsonl"), beside(rollouts, "_failures.jsonl")
-    planned = sum(1 for _ in rows_of(inputs)) if inputs.exists() else len(scored)
+    planned = sum(1 for _ in rows_of(inputs)) if inputs.exists() else len(seen)
     classes = Counter(str(row.get(FAILURE)) for row in rows_of(failures)) if failures.exists() else Counter()
     metrics["missing_share"] = share(max(0, planned - len(scored)), planned)
     metrics["failed_attempts"] = {"value": classes.total() / planned, "se": math.sqrt(classes.total()) / planned, "n": planned}

@@ -104,7 +104,7 @@ def verdict(data: dict, share: float) -> str:
     knee, levels = equal[0], sorted(level["concurrency"] for level in data["levels"])
     text = ""
     if equal[1:]:
-        text = f"{', '.join(map(str, equal))} make no difference here; more --rounds tell closer levels apart.\n"
+        text = f"{', '.join(map(str, equal))} make no difference here.\n"
     kind = "noise" if margin > 1 - share + 1e-9 else "tolerance"
     text += f"Knee: --concurrency {knee}, the smallest level within {margin:.0%} ({kind}) of the best rate."
     further = []

@@ -73,7 +73,8 @@ def main(argv: list[str] | None = None) -> int:
     try:
         for row in rows_of(path):
             answers[row[INDEX]][answer(row["response"])] += 1
-            rewards[row[INDEX]].add(row.get("reward"))
+            if not row.get("mask_sample"):  # its number measures nothing
+                rewards[row[INDEX]].add(row.get("reward"))
             cut += (row["response"].get("incomplete_details") or {}).get("reason") == "max_output_tokens"
             if (parts := seconds(row)) is not None:
                 times.append(parts)

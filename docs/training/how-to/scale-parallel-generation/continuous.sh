@@ -2,7 +2,8 @@
 # Work through inbox/*.jsonl, oldest name first: split, collect, publish to ready/. Run it from cron: it continues where it was.
 #   continuous.sh [AGENT]       the agent for files whose rows name none
 #   SHARDS_PER_FILE=2           shards of a file, all at the same time
-# Exit code: 0 the inbox is empty, 1 a file is not complete (the next call continues it), 2 bad input
+# Exit code: 0 the inbox is empty, 1 a file is not complete (the next call continues it) or has rollouts that were given up (you decide),
+# 2 bad input
 set -uo pipefail
 shopt -s nullglob
 mkdir -p inbox work ready
@@ -21,6 +22,10 @@ for file in inbox/*.jsonl; do
   if ! python watch_shards.py "$SHARDS" "$RUN" >> "work/$name/log"; then
     echo "$name: not complete. The end of work/$name/log:" >&2
     tail -1 "work/$name/log" >&2
+    exit 1
+  fi
+  if ! tail -1 "work/$name/log" | grep -q ' 0 given up$'; then
+    echo "$name: rollouts were given up, nothing is published. Read $RUN/*/rollouts_failures.jsonl, mend the cause, delete those files." >&2
     exit 1
   fi
   # A reader of ready/ never sees half a file.

@@ -46,7 +46,7 @@ ended() {
 }
 # Its own servers are up; and the head server answers 503 until the endpoints answer: a driver that starts earlier loses attempts.
 ready() {
-  grep -q 'servers ready!' "$out/servers.log" &&
+  grep -qs 'servers ready!' "$out/servers.log" &&
     python -c "import urllib.request as web; web.urlopen('http://127.0.0.1:$HEAD_PORT/health')" 2> /dev/null
 }
 

@@ -57,8 +57,8 @@ def mean_rewards(path: Path) -> dict[int, float]:
     return {task: total / count for task, (total, count) in sums.items()}
 
 
-def tasks_of(sources: list[str], first: int) -> Iterator[dict]:
-    """Every task with its number and its agent."""
+def tasks_of(sources: list[str], first: int, scored: bool) -> Iterator[dict]:
+    """Every task with its number and its agent. A task that has been scored has its number from then."""
     numbered = counted = 0
     for source in sources:
         agent, _, name = source.rpartition("=")
@@ -67,6 +67,8 @@ def tasks_of(sources: list[str], first: int) -> Iterator[dict]:
                 raise BadInput(f"{name}, line {number} is no task: it has no responses_create_params.")
             if TASK in row:
                 numbered += 1
+            elif scored:
+                raise BadInput(f"{name}, line {number} has no {TASK}: which rollouts are its own? With --scored give the shards of the earlier stage.")
             else:
                 row[TASK] = first + counted
                 counted += 1
@@ -110,7 +112,7 @@ def main() -> int:
     work = args.output.with_name(f".{args.output.name}.tmp")
     shutil.rmtree(work, ignore_errors=True)
     try:
-        tasks = tasks_of(args.tasks, args.first)
+        tasks = tasks_of(args.tasks, args.first, bool(args.scored))
         if args.scored:
             rewards, (low, high) = mean_rewards(args.scored), args.keep
             tasks = (task for task in tasks if task[TASK] in rewards and low <= rewards[task[TASK]] <= high)

@@ -93,6 +93,8 @@ def look(name: str, folder: Path) -> Shard:
         if row.get("_ng_failure_terminal"):
             final.add(key)
     given_up = final | {key for key, count in attempts.items() if count >= limit}
+    if given_up:  # one that succeeded in the end is done, not given up
+        given_up -= set(keys_of(rollouts))
     now = time.time()
     # Until there are rollouts, the logs show that servers start; afterwards they would hide that none is finished.
     files = [path for path in (rollouts, failures, inputs) if path.exists()] or list(folder.glob("*"))

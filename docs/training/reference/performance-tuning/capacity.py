@@ -5,8 +5,8 @@
 
 Two bounds in closed form. A rollout alone takes R0 = calls x (call seconds + tool seconds) + judge calls x judge seconds + Gym's own
 seconds. Each stage i serves at most C_i rollouts per second. With N rollouts in flight the rate is at most min(N / R0, C_1, C_2, ...),
-and the knee is N* = R0 x min(C_i). The defaults of --gym-seconds, --gym-cpu and --busiest-cpu are those of servers.json, rounded up:
-measure yours with measure_servers.py. Exit code: 0 done, 2 bad input.
+and the knee is N* = R0 x min(C_i). The defaults of --gym-seconds, --gym-cpu and --busiest-cpu are those of servers.json, rounded up, for one
+model call per rollout: measure yours with measure_servers.py, or multiply them by the calls. Exit code: 0 done, 2 bad input.
 """
 
 import argparse

@@ -4,7 +4,7 @@
 
 For each concurrency that both measured: the change of rollouts per minute in percent, and the interval that holds the true change
 with the given confidence (Welch's t, over the rounds). Faster counts if the whole interval lies above 0 and the change is at least
---least percent. Needs scipy, which comes with NeMo Gym. Exit code: 0 faster at its best level, 1 slower or no proof, 2 bad input.
+--least percent. Levels with failures are left out. Needs scipy, which comes with NeMo Gym. Exit code: 0 faster at its best level, 1 slower or no proof, 2 bad input.
 """
 
 import argparse
@@ -22,7 +22,7 @@ class BadInput(Exception):
 def rates(path: Path) -> dict[int, list[float]]:
     """The rounds of each level."""
     try:
-        return {level["concurrency"]: level["rates"] for level in json.loads(path.read_text(encoding="utf-8"))["levels"]}
+        return {level["concurrency"]: level["rates"] for level in json.loads(path.read_text(encoding="utf-8"))["levels"] if not level.get("failures")}
     except OSError as error:
         raise BadInput(f"cannot read {path}: {error.strerror}") from None
     except (ValueError, KeyError, TypeError):
@@ -54,7 +54,7 @@ def main() -> int:
         before, after = rates(args.baseline), rates(args.candidate)
         common = sorted(before.keys() & after.keys())
         if not common:
-            raise BadInput("the two measurements have no level in common: measure the same --levels")
+            raise BadInput("the two measurements have no level in common that is without failures: measure the same --levels")
         print(f"concurrency    before     after   change   {args.confidence:.0%} interval")
         found = {}
         for level in common:

@@ -69,10 +69,15 @@ def extract(text: str) -> str:
 
 
 def plain(text: str) -> str:
-    r"""LaTeX and thousands separators to plain arithmetic: \frac{1}{2} to (1)/(2), 1,000 to 1000, 2^3 to 2**3."""
-    text = re.sub(r"\\[dt]?frac\{([^{}]*)\}\{([^{}]*)\}", r"(\1)/(\2)", text)
-    text = re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", text.replace(r"\cdot", "*").replace(r"\times", "*").replace("^", "**"))
-    return re.sub(r"\\[a-zA-Z]+|[\\${}%\s]", "", text).rstrip(".")[:1000]
+    r"""LaTeX and thousands separators to plain arithmetic: \frac{1}{2} to (1)/(2), 1,000 to 1000, 2^3 to 2**3.
+
+    A command that it does not know stays, and makes the text unreadable: without it, \sqrt{2} would be 2.
+    """
+    text = re.sub(r"\\(?:left|right|displaystyle|quad)(?![a-zA-Z])|\\[ ,;:!]", "", text)
+    text = re.sub(r"\\[dt]?frac(?:\{([^{}]*)\}|(\d))(?:\{([^{}]*)\}|(\d))", r"(\1\2)/(\3\4)", text)
+    text = text.replace(r"\cdot", "*").replace(r"\times", "*").replace("^", "**").replace("{,}", ",")
+    text = re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", text)
+    return re.sub(r"\\?[$%]|[{}\s]", "", text).rstrip(".")[:1000]
 
 
 class MathProblemServer(SimpleResourcesServer):

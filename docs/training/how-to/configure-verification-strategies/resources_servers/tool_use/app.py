@@ -70,8 +70,9 @@ class ToolUseServer(SimpleResourcesServer):
 
     async def verify(self, body: ToolUseRequest) -> ToolUseResponse:
         calls = [item for item in body.response.output if item.type == "function_call"]
-        tool, arguments = max((score(call, right) for call in calls for right in body.expected_answers), default=(0.0, 0.0))
-        # Calling every tool in the hope that one is right must not pay.
+        best = [max((score(call, right) for right in body.expected_answers), default=(0.0, 0.0)) for call in calls]
+        # The mean over all calls: calling every tool in the hope that one is right must not pay.
+        tool, arguments = (sum(column) / len(best) for column in zip(*best)) if best else (0.0, 0.0)
         parts = {"tool": tool, "arguments": arguments, "only_call": float(len(calls) == 1)}
         weighted = sum(self.config.weights[name] * value for name, value in parts.items()) / sum(self.config.weights.values())
         return ToolUseResponse(
