@@ -94,6 +94,14 @@ def test_a_wrong_plan_is_refused(tmp_path: Path, old: str, new: str, says: str) 
     refused(run("memory_worksheet.py", plan(tmp_path / "p.toml", (old, new)), cwd=tmp_path), says)
 
 
+def test_a_port_is_free_on_each_node_of_a_model(tmp_path: Path) -> None:
+    """Both models of this plan have copies on both nodes; the second model begins on the other one."""
+    text = (FOLDER / "two_nodes.toml").read_text().replace("port = 8001", "port = 8000").replace("[4, 5, 6, 7, 12, 13, 14, 15]", "[12, 13, 14, 15]")
+    text = text.replace("gpus = [0, 1, 2, 3, 8, 9, 10, 11]", "gpus = [0, 1, 2, 3, 8]")
+    (tmp_path / "p.toml").write_text(text)
+    refused(run("memory_worksheet.py", "p.toml", cwd=tmp_path), "the same port on one node")
+
+
 def test_a_plan_that_is_missing_is_refused(tmp_path: Path) -> None:
     refused(run("memory_worksheet.py", "nowhere.toml", cwd=tmp_path), "nowhere.toml")
 
