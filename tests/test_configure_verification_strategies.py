@@ -236,6 +236,8 @@ def test_what_landed_sees_what_left_no_row_and_what_was_made_up(tmp_path: Path) 
     assert told.returncode == 1 and told.stdout.splitlines() == ["math", "    2 x no row: not reached, or killed", "    1 x scored 1.00"]
     write(tmp_path / "a.jsonl", *(rollout(task, 1, **agent) for task in range(3)))
     assert script("what_landed.py", "a.jsonl", cwd=tmp_path).returncode == 0
+    write(tmp_path / "a_materialized_inputs.jsonl", *({"_ng_task_index": task, "_ng_rollout_index": 0} for task in range(3)))
+    assert script("what_landed.py", "a.jsonl", cwd=tmp_path).returncode == 0, "a plan that names no agents says nothing of them"
 
 
 @pytest.mark.parametrize(
@@ -280,6 +282,8 @@ def test_show_rollouts_draws_the_same_ones_each_time(tmp_path: Path) -> None:
 
 
 def test_show_rollouts_says_what_is_wrong(tmp_path: Path) -> None:
+    write(tmp_path / "a.jsonl", {"_ng_task_index": 0, "_ng_rollout_index": 0})
+    assert "0 shown, of 0 with reward 0" in script("show_rollouts.py", "a.jsonl", "--reward", 0, cwd=tmp_path).stdout, "no reward is no zero"
     write(tmp_path / "a.jsonl", rollout(0, 1))
     nothing = script("show_rollouts.py", "a.jsonl", "--reward", 0.5, cwd=tmp_path)
     assert nothing.returncode == 1 and "0 shown, of 0 with reward 0.5 among 1 rollouts" in nothing.stdout

@@ -29,7 +29,7 @@ def asked(row: dict) -> str:
     messages = (row.get("responses_create_params") or {}).get("input") or ""
     if isinstance(messages, str):
         return messages
-    said = [text_of(item.get("content")) for item in messages if item.get("role") == "user"]
+    said = [text_of(item.get("content")) for item in messages if isinstance(item, dict) and item.get("role") == "user"]
     return said[-1] if said else ""
 
 
@@ -66,7 +66,8 @@ def main(argv: list[str] | None = None) -> int:
     except BadInput as error:
         print(f"show_rollouts.py: {error}", file=sys.stderr)
         return 2
-    chosen = [row for row in rows if args.reward is None or abs((row.get("reward") or 0.0) - args.reward) < 1e-6]
+    # A row without a reward is no zero.
+    chosen = [row for row in rows if args.reward is None or (isinstance(row.get("reward"), (int, float)) and abs(row["reward"] - args.reward) < 1e-6)]
     drawn = sorted(random.Random(0).sample(range(len(chosen)), min(args.limit, len(chosen))))
     for number in drawn:
         print(show(chosen[number], args.field))

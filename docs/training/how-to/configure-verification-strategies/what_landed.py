@@ -67,6 +67,8 @@ def main(argv: list[str] | None = None) -> int:
         # A later file is the better witness of the same rollout.
         for path in [plan, failures, args.rollouts]:
             for agent, row in rows_of(path) if path.exists() or path == args.rollouts else ():
+                if path == plan and not row.get("agent_ref"):
+                    continue  # it does not say whose rollout this will be
                 if args.agent in (None, agent):
                     key = tuple(row.get(name) for name in KEY) if KEY[0] in row else (path, len(last_of))
                     last_of[(agent, *key)] = (agent, "no row: not reached, or killed", "") if path == plan else (agent, place_of(row), reason_of(row))
