@@ -151,6 +151,35 @@ def test_a_key_opens_the_search_of_any_page(key: str, opened, address) -> None:
     tab.wait_for_selector("#search-results a")
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1440, 390])
+def test_the_dialog_answers_while_one_types(scheme: str, width: int, opened, address) -> None:
+    tab = opened(f"{address}/training/how-to/monitor-data-quality.html", viewport={"width": width, "height": 900}, color_scheme=scheme)
+    tab.keyboard.press("/")
+    tab.keyboard.type("num_repeats_add_seed")
+    tab.wait_for_selector("dialog[open] .search-results li:first-child :text-is('num_repeats_add_seed')")
+    assert [violation["id"] for violation in Axe().run(tab).response["violations"]] == []
+    tab.keyboard.press("ArrowDown")
+    tab.keyboard.press("Enter")
+    tab.wait_for_url("**/training/reference/configuration-options.html#setting-rollout.num_repeats_add_seed")
+
+
+def test_the_dialog_closes_for_a_place_on_its_own_page(opened, address) -> None:
+    tab = opened(f"{address}/training/reference/configuration-options.html")
+    tab.keyboard.press("/")
+    tab.keyboard.type("num_repeats_add_seed")
+    tab.click("dialog[open] .search-results a:has(:text-is('num_repeats_add_seed'))")
+    tab.wait_for_selector("dialog[open]", state="detached")
+    assert tab.evaluate("location.hash") == "#setting-rollout.num_repeats_add_seed"
+
+
+def test_the_dialog_says_that_nothing_matches(opened, address) -> None:
+    tab = opened(f"{address}/training/index.html")
+    tab.keyboard.press("/")
+    tab.keyboard.type("zzqqxxyy")
+    tab.get_by_text("Nothing matches").wait_for()
+
+
 def test_nothing_found_leads_on(opened, address) -> None:
     tab = ask(opened, f"{address}/search.html?q=zzqqxxyy")
     assert tab.inner_text("[role=status]").startswith("Nothing matches")
@@ -164,7 +193,7 @@ def test_without_scripts_every_page_is_listed(opened, address) -> None:
 
 
 def test_pages_do_not_carry_the_search(opened, address) -> None:
-    """Neither engine nor index: they come with the search page alone. Sphinx's own are not built."""
+    """Neither engine nor index: they come when search opens. Sphinx's own are not built."""
     tab = opened(f"{address}/training/index.html")
     loaded = tab.evaluate("performance.getEntriesByType('resource').map((entry) => entry.name)")
     assert [name for name in loaded if "search" in name] == []

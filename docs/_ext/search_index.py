@@ -1,4 +1,4 @@
-"""The site's search: the index that ``search.html`` loads, and that page itself in place of Sphinx's own.
+"""The site's search: the index, loaded by ``search.html`` and by each page's dialog, and that page in place of Sphinx's own.
 
 The index holds what each page and each section says, in words and sentences; it is collected while pages are read and
 kept with Sphinx's environment. It is a script, because a page opened from disk may load a script but no data file.
@@ -20,7 +20,7 @@ from sphinx import addnodes
 from sphinx.search import IndexBuilder
 
 TERMS = Path(__file__).with_name("terms.yaml")
-SCRIPTS = ("minisearch.min.js", "engine.js", "page.js")  # of docs/_static/search, in this order
+SCRIPTS = ("minisearch.min.js", "engine.js", "results.js")  # of docs/_static/search, in this order
 RECORD = (nodes.section, addnodes.desc)
 SILENT = (nodes.title, nodes.literal_block, nodes.raw, nodes.comment, nodes.image, addnodes.index, addnodes.toctree)
 NAME = re.compile(r"[A-Za-z_][\w.@/-]*[A-Za-z0-9]")
@@ -116,8 +116,12 @@ def write(app) -> Iterator[tuple[str, dict, str]]:
 
 
 def add_scripts(app, pagename, templatename, context, doctree) -> None:
-    for name in SCRIPTS if pagename == "search" else ():
-        app.add_js_file(f"search/{name}", loading_method="defer")
+    """The search page loads the search with itself, the others when their dialog opens (``layout.html``)."""
+    if pagename == "search":
+        for name in SCRIPTS:
+            app.add_js_file(f"search/{name}", loading_method="defer")
+    else:
+        context["search_scripts"] = ["search-index.js", *(f"_static/search/{name}" for name in SCRIPTS)]
 
 
 def setup(app) -> dict:
