@@ -222,7 +222,7 @@ def test_masked_and_empty_rollouts_never_count(tmp_path: Path) -> None:
     kept, rejected, printed = filtered(tmp_path, rows, "--varied")
     # The masked 0 is no measurement; the empty answer is, and it got 1 like the others.
     assert kept == [] and rejected[0, 1] == ("usable", "masked (judge_failed)") and rejected[0, 2] == ("usable", "no answer: the output is empty")
-    assert rejected[0, 0] == ("varied", "every try got 1")
+    assert rejected[0, 0] == ("varied", "every rollout got 1")
     assert "usable        4        2        2" in printed
 
 
@@ -257,7 +257,7 @@ def test_pass_rates_count_what_other_filters_remove(tmp_path: Path) -> None:
     rows = group(0, 1, 1, 1, 1) + group(1, 1, 0, 0, 0) + group(2, 0, 0, 0, 0) + group(3, 1, 0.8)
     assert filtered(tmp_path, rows, "--min-reward", "1", "--pass-rate", "0.2", "0.8")[0] == [(1, 0), (3, 0)]
     assert filtered(tmp_path, rows, "--min-reward", "1", "--pass-rate", "0.2", "0.8", "--success", "0.8")[0] == [(1, 0)]
-    assert filtered(tmp_path, rows, "--varied", "--min-tries", "4")[0] == [(1, 0), (1, 1), (1, 2), (1, 3)]
+    assert filtered(tmp_path, rows, "--varied", "--min-rollouts", "4")[0] == [(1, 0), (1, 1), (1, 2), (1, 3)]
 
 
 def test_stages_have_names_and_add_up(tmp_path: Path) -> None:
@@ -410,7 +410,7 @@ def test_a_margin_and_ties_decide_which_tasks_have_a_pair(tmp_path: Path) -> Non
     write(tmp_path / "in.jsonl", *rows)
     done = make(tmp_path, "dpo", "in.jsonl", "-o", "dpo.jsonl", "--margin", "0.5")
     assert [row["source"]["chosen"]["task_index"] for row in read(tmp_path / "dpo.jsonl")] == [2]
-    for reason in ("every try has the same reward", "margin below 0.5", "only one try", "the best tries are cut off", "no pair differs in the answer"):
+    for reason in ("every rollout has the same reward", "margin below 0.5", "only one rollout", "the best rollouts are cut off", "no pair differs in the answer"):
         assert f"1 tasks without a pair: {reason}" in done.stdout
     assert pairs(tmp_path, [*group(0, 1.0, 0.95, 0.0)], "--tie", "0.1", "--per-task", "2")[0][1] in (0, 1)
 
@@ -421,19 +421,19 @@ def test_no_pairs_are_told(tmp_path: Path) -> None:
     assert not (tmp_path / "dpo.jsonl").exists()
 
 
-def profile(task: int, rate: float, tries: int = 8, **sample: object) -> dict:
-    return {"_ng_task_index": task, "mean/reward": rate, "min/reward": float(rate == 1), "max/reward": float(rate > 0), "num_rollouts": tries,
+def profile(task: int, rate: float, rollouts: int = 8, **sample: object) -> dict:
+    return {"_ng_task_index": task, "mean/reward": rate, "min/reward": float(rate == 1), "max/reward": float(rate > 0), "num_rollouts": rollouts,
             "sample": {"responses_create_params": {"input": f"Q{task}"}, "agent_ref": {"name": "a"}, "task_source": "s", **sample}}
 
 
 def test_a_curriculum_goes_from_easy_to_hard(tmp_path: Path) -> None:
     rates = [0, 0.1, 0.25, 0.3, 0.5, 0.7, 0.9, 1, 1]
-    write(tmp_path / "p.jsonl", *[profile(n, rate) for n, rate in enumerate(rates)], profile(9, 0.5, tries=2))
+    write(tmp_path / "p.jsonl", *[profile(n, rate) for n, rate in enumerate(rates)], profile(9, 0.5, rollouts=2))
     done = make(tmp_path, "curriculum", "p.jsonl", "-o", "stages")
     files = {path.name: sorted(row["responses_create_params"]["input"] for row in read(path)) for path in (tmp_path / "stages").iterdir()}
     assert files == {"1-easy.jsonl": ["Q5", "Q6"], "2-medium.jsonl": ["Q3", "Q4"], "3-hard.jsonl": ["Q1", "Q2"]}
     assert "agent_ref" not in read(tmp_path / "stages/1-easy.jsonl")[0]
-    for line in ("never: 1 tasks", "always: 2 tasks", "few tries: 1 tasks", "1-easy.jsonl: 2 tasks, pass rate 0.70 to 0.90"):
+    for line in ("never: 1 tasks", "always: 2 tasks", "few rollouts: 1 tasks", "1-easy.jsonl: 2 tasks, pass rate 0.70 to 0.90"):
         assert line in done.stdout
     make(tmp_path, "curriculum", "p.jsonl", "-o", "stages", "--replay", "1")
     assert len(read(tmp_path / "stages/3-hard.jsonl")) == 4
@@ -539,7 +539,7 @@ def test_distributions_and_outliers(tmp_path: Path) -> None:
     lines = told.stdout.splitlines()
     assert lines[0] == "left out: 1 masked" and lines[2].split() == ["a", "2", "16", "0.75", "0", "1", "1", "100%", "10", "500", "500", "0"]
     assert lines[3] == "a: 1 longer than 12.5 tokens, the longest: 1-7 (500)"
-    assert lines[4] == "groups in which every reward is equal: 1 of 2"
+    assert lines[4] == "tasks whose rollouts all got the same reward: 1 of 2"
     data = json.loads((tmp_path / "d.json").read_text())
     assert data["groups"]["a"]["pass_rates"] == [0.5, 1.0] and data["skipped"] == {"masked": 1}
     drawn = run("plot_distributions.py", "d.json", "plots", cwd=tmp_path)
@@ -553,7 +553,7 @@ def test_distributions_and_outliers(tmp_path: Path) -> None:
 def test_the_figures_say_where_they_are_from() -> None:
     data = json.loads((FOLDER / "practice_distributions.json").read_text())
     assert data["release"] == "nemo-gym 0.7.0" and all(data[key] for key in ("date", "hardware", "model"))
-    assert sum(sum(group["tries"]) for group in data["groups"].values()) == 276 and data["tasks"] == 46
+    assert sum(sum(group["rollouts"]) for group in data["groups"].values()) == 276 and data["tasks"] == 46
     stages = json.loads((FOLDER / "practice_stages.json").read_text())["stages"]
     assert [stage["stage"] for stage in stages] == ["usable", "sound", "right", "useful", "diverse"] and stages[0]["in"] == 276
 

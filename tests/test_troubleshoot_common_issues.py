@@ -144,7 +144,7 @@ def test_errors_of_a_log_and_failed_rollouts(tmp_path: Path) -> None:
     report = (tmp_path / "report.md").read_text()
     assert "the row\nValueError: bad" in report and "fine" not in report
     assert "2 x judge_failed, the last: 500 from the judge" in report and "line 3 is not a JSON object" in report
-    assert "3 failed tries in failures.jsonl: 2 judge_failed, 1 agent_run_error" in result.stdout
+    assert "3 failed attempts in failures.jsonl: 2 judge_failed, 1 agent_run_error" in result.stdout
 
 
 @pytest.mark.parametrize(

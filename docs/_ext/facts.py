@@ -483,7 +483,7 @@ class Writer:
             values = flag.get("choices") or ([flag["takes"]] if flag["takes"] else [])
             sets = [self.link(*(("setting", setting) if setting else this), code(key)) for key, setting in flag["keys"].items()]
             rows.append([code(*flag["names"]), code(*values), ", ".join(sets or [self.link(*this, "what it does")])])
-        return line([("Earlier", code(*self.facts.legacy(name)))]) + (table(["Flag", "Value", "Sets"], rows) if rows else "")
+        return line([("Earlier", code(*self.facts.legacy(name)))]) + (table(["Flag", "Value", "Sets or does"], rows) if rows else "")
 
     def flag(self, name: str) -> list[Fact]:
         flag = self.facts.flags[name]

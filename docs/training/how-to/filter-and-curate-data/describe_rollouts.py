@@ -73,7 +73,7 @@ def measure(path: Path, by: str, fields: dict | None, success: float) -> dict:
             "fence": limit,
             "outliers": [(task, repeat, -tokens) for tokens, task, repeat in group["longest"] if -tokens > (limit or 0)],
             "pass_rates": [round(sum(n for r, n in t["rewards"].items() if r >= success) / t["rewards"].total(), 4) for t in own],
-            "tries": [t["rewards"].total() for t in own],
+            "rollouts": [t["rewards"].total() for t in own],
             "equal": sum(len(t["rewards"]) == 1 for t in own),
             "distinct": [len(t["answers"]) for t in own],
         }
@@ -104,15 +104,15 @@ def kind(rate: float) -> str:
 
 def table(data: dict) -> list[str]:
     width = max(len(name) for name in (*data["groups"], data["by"]))
-    lines = [f"{data['by']:<{width}}  tasks  tries  reward  {NEVER}  {SOMETIMES}  {ALWAYS}  distinct  p50  p95  max  cut off"]
+    lines = [f"{data['by']:<{width}}  tasks  rollouts  reward  {NEVER}  {SOMETIMES}  {ALWAYS}  distinct  p50  p95  max  cut off"]
     for name, group in data["groups"].items():
-        tries, tokens = sum(group["tries"]), Counter(dict(group["tokens"]))
+        rollouts, tokens = sum(group["rollouts"]), Counter(dict(group["tokens"]))
         solved = Counter(map(kind, group["pass_rates"]))
-        mean = sum(reward * n for reward, n in group["rewards"]) / tries
+        mean = sum(reward * n for reward, n in group["rewards"]) / rollouts
         lengths = [quantile(tokens, share) for share in (0.5, 0.95, 1)] if tokens else ["-"] * 3
         lines.append(
-            f"{name:<{width}}{len(group['tries']):>7}{tries:>7}{mean:>8.2f}{solved[NEVER]:>14}{solved[SOMETIMES]:>11}{solved[ALWAYS]:>15}"
-            f"{sum(group['distinct']) / tries:>10.0%}{lengths[0]:>5}{lengths[1]:>5}{lengths[2]:>5}{group['cut_off']:>9}"
+            f"{name:<{width}}{len(group['rollouts']):>7}{rollouts:>10}{mean:>8.2f}{solved[NEVER]:>14}{solved[SOMETIMES]:>11}{solved[ALWAYS]:>15}"
+            f"{sum(group['distinct']) / rollouts:>10.0%}{lengths[0]:>5}{lengths[1]:>5}{lengths[2]:>5}{group['cut_off']:>9}"
         )
     return lines
 
@@ -132,7 +132,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("rollouts", type=Path, metavar="ROLLOUTS.jsonl", help="what gym eval run wrote with -o")
     parser.add_argument("--by", default="task_source", metavar="FIELD", help="group by this field, such as metadata.family (default: %(default)s)")
     parser.add_argument("--tasks", type=Path, metavar="INPUTS.jsonl", help="take the field from *_materialized_inputs.jsonl or *_reward_profiling.jsonl")
-    parser.add_argument("--success", type=float, default=1.0, metavar="R", help="a try with this reward passed (default: %(default)s)")
+    parser.add_argument("--success", type=float, default=1.0, metavar="R", help="a rollout with this reward passed (default: %(default)s)")
     parser.add_argument("-o", "--output", type=Path, metavar="DATA.json", help="write the distributions, to draw or to compare")
     args = parser.parse_args(argv)
     try:
@@ -144,7 +144,7 @@ def main(argv: list[str] | None = None) -> int:
         if data["skipped"]:
             print(f"left out: {', '.join(f'{count} {reason}' for reason, count in data['skipped'].items())}")
         print("\n".join(table(data) + outliers(data)))
-        print(f"groups in which every reward is equal: {sum(g['equal'] for g in data['groups'].values())} of {sum(len(g['tries']) for g in data['groups'].values())}")
+        print(f"tasks whose rollouts all got the same reward: {sum(g['equal'] for g in data['groups'].values())} of {sum(len(g['rollouts']) for g in data['groups'].values())}")
         if args.output:
             with writing(args.output) as out:
                 json.dump({**about(), **data}, out)

@@ -14,13 +14,13 @@ after it under one name. The first stage is always there: it drops what has no v
     --valid-calls             every tool call names an offered tool and has its required arguments
     --drop-matching REGEX     no reply, tool call or tool result matches
     --healthy VERDICTS.jsonl  `rollout_verdicts.jsonl` does not say unhealthy
-    --varied                  the tries of the task did not all get the same reward
-    --pass-rate LOW HIGH      share of the task's tries with a reward of at least --success
-    --min-tries N             the task has at least N valid tries
-    --distinct                no earlier try of the task that got here has the same answer
-    --best N                  the N best tries of a task; must be the last one
+    --varied                  the rollouts of the task did not all get the same reward
+    --pass-rate LOW HIGH      share of the task's rollouts with a reward of at least --success
+    --min-rollouts N          the task has at least N valid rollouts
+    --distinct                no earlier rollout of the task that got here has the same answer
+    --best N                  the N best rollouts of a task; must be the last one
 
-Statistics of a task (--varied, --pass-rate, --min-tries) count all its valid tries, also those that a filter removes.
+Statistics of a task (--varied, --pass-rate, --min-rollouts) count all its valid rollouts, also those that a filter removes.
 Options can stand in a file, one filter a line: python filter_rollouts.py ROLLOUTS.jsonl -o KEPT.jsonl @sft.args
 
 Exit code: 0 done, 1 no rollout is left, 2 bad input.
@@ -45,7 +45,7 @@ def digest(*parts) -> int:
     return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:8], "big")
 
 
-class Try:
+class Candidate:
     """One rollout, and what the filters ask of it."""
 
     def __init__(self, row: dict, tasks: dict, healthy: dict) -> None:
@@ -66,14 +66,14 @@ class Try:
 
 
 class Task:
-    """What the valid tries of one task got."""
+    """What the valid rollouts of one task got."""
 
     def __init__(self) -> None:
-        self.tries = self.passed = 0
+        self.rollouts = self.passed = 0
         self.low, self.high = math.inf, -math.inf
 
     def add(self, reward: float, success: float) -> None:
-        self.tries += 1
+        self.rollouts += 1
         self.passed += reward >= success
         self.low, self.high = min(self.low, reward), max(self.high, reward)
 
@@ -85,47 +85,47 @@ def unmeasured(row: dict) -> str | None:
     return None if math.isfinite(row["reward"]) else "reward is not finite"
 
 
-# Each filter takes a try and its value, and returns the reason to drop it, or None.
+# Each filter takes a rollout and its value, and returns the reason to drop it, or None.
 
 
-def where(item: Try, wanted: tuple[str, str]) -> str | None:
+def where(item: Candidate, wanted: tuple[str, str]) -> str | None:
     field, value = wanted
     return None if str(field_of(item.row, field)) == value else f"{field} is not {value}"
 
 
-def whole(item: Try, _) -> str | None:
+def whole(item: Candidate, _) -> str | None:
     return cut_off(item.row)
 
 
-def finished(item: Try, _) -> str | None:
+def finished(item: Candidate, _) -> str | None:
     return "ends with a tool call" if item.completion[-1].get("tool_calls") else None
 
 
-def min_reward(item: Try, limit: float) -> str | None:
+def min_reward(item: Candidate, limit: float) -> str | None:
     return f"reward below {limit:g}" if item.reward < limit else None
 
 
-def max_reward(item: Try, limit: float) -> str | None:
+def max_reward(item: Candidate, limit: float) -> str | None:
     return f"reward above {limit:g}" if item.reward > limit else None
 
 
-def min_tokens(item: Try, limit: int) -> str | None:
+def min_tokens(item: Candidate, limit: int) -> str | None:
     return "no token count" if item.tokens is None else f"fewer than {limit} tokens" if item.tokens < limit else None
 
 
-def max_tokens(item: Try, limit: int) -> str | None:
+def max_tokens(item: Candidate, limit: int) -> str | None:
     return "no token count" if item.tokens is None else f"more than {limit} tokens" if item.tokens > limit else None
 
 
-def min_calls(item: Try, limit: int) -> str | None:
+def min_calls(item: Candidate, limit: int) -> str | None:
     return f"fewer than {limit} tool calls" if len(item.calls) < limit else None
 
 
-def max_calls(item: Try, limit: int) -> str | None:
+def max_calls(item: Candidate, limit: int) -> str | None:
     return f"more than {limit} tool calls" if len(item.calls) > limit else None
 
 
-def valid_calls(item: Try, _) -> str | None:
+def valid_calls(item: Candidate, _) -> str | None:
     offered = {tool["function"].get("name"): tool["function"].get("parameters") or {} for tool in item.tools}
     for call in item.calls:
         if call["name"] not in offered:
@@ -135,31 +135,31 @@ def valid_calls(item: Try, _) -> str | None:
     return None
 
 
-def drop_matching(item: Try, pattern: re.Pattern) -> str | None:
+def drop_matching(item: Candidate, pattern: re.Pattern) -> str | None:
     texts = [message["content"] for message in item.completion] + [json.dumps(call, ensure_ascii=False) for call in item.calls]
     # A tool result that no reply follows is not in the completion.
     texts += [str(out.get("output")) for out in item.row["response"]["output"] if out.get("type") == "function_call_output"]
     return f"matches {pattern.pattern}" if any(pattern.search(text) for text in texts) else None
 
 
-def healthy(item: Try, _) -> str | None:
+def healthy(item: Candidate, _) -> str | None:
     key = item.task, item.repeat
     return f"unhealthy: {item.healthy[key]}" if key in item.healthy else None
 
 
-def varied(item: Try, _) -> str | None:
+def varied(item: Candidate, _) -> str | None:
     task = item.tasks[item.task]
-    return f"every try got {task.low:g}" if task.low == task.high else None
+    return f"every rollout got {task.low:g}" if task.low == task.high else None
 
 
-def pass_rate(item: Try, limits: list[float]) -> str | None:
+def pass_rate(item: Candidate, limits: list[float]) -> str | None:
     task = item.tasks[item.task]
-    rate = task.passed / task.tries
+    rate = task.passed / task.rollouts
     return None if limits[0] <= rate <= limits[1] else f"pass rate {'below' if rate < limits[0] else 'above'} {limits[rate > limits[1]]:g}"
 
 
-def min_tries(item: Try, limit: int) -> str | None:
-    return f"fewer than {limit} tries" if item.tasks[item.task].tries < limit else None
+def min_rollouts(item: Candidate, limit: int) -> str | None:
+    return f"fewer than {limit} rollouts" if item.tasks[item.task].rollouts < limit else None
 
 
 class Distinct:
@@ -168,20 +168,20 @@ class Distinct:
     def __init__(self) -> None:
         self.seen: set[int] = set()
 
-    def __call__(self, item: Try, _) -> str | None:
+    def __call__(self, item: Candidate, _) -> str | None:
         key = digest(item.task, answer_of(item.completion))
         if key in self.seen:
-            return "same answer as another try"
+            return "same answer as another rollout"
         self.seen.add(key)
         return None
 
 
 def best(rows: list[tuple[int, float, int, int]], limit: int, seed: int) -> set[int]:
-    """The lines of the tries that are not among the ``limit`` best of their task. The seed decides between equals."""
+    """The lines of the rollouts that are not among the ``limit`` best of their task. The seed decides between equals."""
     tasks = defaultdict(list)
     for line, reward, task, repeat in rows:
         tasks[task].append((-reward, digest(seed, task, repeat), line))
-    return {line for tries in tasks.values() for _, _, line in sorted(tries)[limit:]}
+    return {line for rollouts in tasks.values() for _, _, line in sorted(rollouts)[limit:]}
 
 
 def read_verdicts(path: Path) -> dict:
@@ -217,7 +217,7 @@ def run(args) -> int:
     filters += [(stage, flag, Distinct() if flag == "--distinct" else FILTERS[flag][0], value) for stage, flag, value in args.filters]
     stages = list(dict.fromkeys(stage for stage, *_ in filters))
 
-    # First pass: what the tries of each task got.
+    # First pass: what the rollouts of each task got.
     tasks, seen, total = defaultdict(Task), set(), 0
     for number, row in read_rollouts(args.rollouts):
         total += 1
@@ -236,7 +236,7 @@ def run(args) -> int:
     reasons: dict[tuple[str, str], tuple[str, str]] = {}
     survivors, left_out = [], set()
     for line, (_, row) in enumerate(read_rollouts(args.rollouts)):
-        item, why = Try(row, tasks, verdicts), None
+        item, why = Candidate(row, tasks, verdicts), None
         for stage, flag, check, value in filters:
             reason = check(item, value) if check else None
             if reason is not None:
@@ -250,7 +250,7 @@ def run(args) -> int:
     for stage, flag, _, value in filters:
         if flag == "--best":
             for line in best(survivors, value, args.seed):
-                verdict[line] = reasons.setdefault((stage, "better tries"), (stage, f"not among the best {value}"))
+                verdict[line] = reasons.setdefault((stage, "better rollouts"), (stage, f"not among the best {value}"))
 
     # Third pass: write. A kind of task of which nothing is left would be missed: it is told, unless --where left it out.
     kept_tasks, kept_kinds, lost_kinds = set(), set(), defaultdict(Counter)
@@ -346,7 +346,7 @@ FILTERS = {
     "--healthy": (healthy, dict(type=Path, metavar="VERDICTS.jsonl")),
     "--varied": (varied, dict(nargs=0)),
     "--pass-rate": (pass_rate, dict(nargs=2, type=number(float, 0), metavar=("LOW", "HIGH"))),
-    "--min-tries": (min_tries, dict(type=number(int, 1), metavar="N")),
+    "--min-rollouts": (min_rollouts, dict(type=number(int, 1), metavar="N")),
     "--distinct": (Distinct, dict(nargs=0)),
     "--best": (None, dict(type=number(int, 1), metavar="N")),
 }
@@ -379,8 +379,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="KEPT.jsonl")
     parser.add_argument("--rejects", type=Path, metavar="REJECTS.jsonl", help="write what was removed, each with stage and reason")
     parser.add_argument("--report", type=Path, metavar="TABLE.json", help="write the table, for a figure or a gate in CI")
-    parser.add_argument("--success", type=number(float), default=1.0, metavar="R", help="a try with this reward passed (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="decides between equally good tries (default: %(default)s)")
+    parser.add_argument("--success", type=number(float), default=1.0, metavar="R", help="a rollout with this reward passed (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="decides between equally good rollouts (default: %(default)s)")
     group = parser.add_argument_group("filters, in order")
     group.add_argument("--stage", action=Add, metavar="NAME", help="name the filters that follow")
     for flag, (_, how) in FILTERS.items():

@@ -1,7 +1,7 @@
 """Make training sets of rollouts: SFT rows, preference pairs, a curriculum, a sample for review. Standard library only.
 
     python make_training_sets.py sft ROLLOUTS -o sft.jsonl          chat messages to fine-tune on
-    python make_training_sets.py dpo ROLLOUTS -o dpo.jsonl          best against worst try of each task
+    python make_training_sets.py dpo ROLLOUTS -o dpo.jsonl          best against worst rollout of each task
     python make_training_sets.py curriculum PROFILE -o FOLDER       tasks for RL, by what `gym eval profile` measured
     python make_training_sets.py balance ROLLOUTS -o out.jsonl      as many rollouts of each group
     python make_training_sets.py sample ROLLOUTS -o review.csv      some rollouts for people to judge
@@ -70,7 +70,7 @@ def sft(args) -> int:
 
 
 def dpo(args) -> int:
-    # First pass: reward, length, answer and place of each try. Second pass: read the chosen ones again.
+    # First pass: reward, length, answer and place of each rollout. Second pass: read the chosen ones again.
     tasks, reasons, total = defaultdict(list), Counter(), 0
     for number, offset, row in scan(args.rollouts):
         total += 1
@@ -85,23 +85,23 @@ def dpo(args) -> int:
         length = tokens_of(row)
         tasks[row["_ng_task_index"]].append((row["reward"], len(answer) if length is None else length, digest(answer), key_of(row), offset, cut_off(row)))
     wanted, lost = [], Counter()
-    for task, tries in sorted(tasks.items()):
-        low, high = min(t[0] for t in tries), max(t[0] for t in tries)
-        if len(tries) < 2:
-            lost["only one try"] += 1
+    for task, rollouts in sorted(tasks.items()):
+        low, high = min(t[0] for t in rollouts), max(t[0] for t in rollouts)
+        if len(rollouts) < 2:
+            lost["only one rollout"] += 1
         elif low == high:
-            lost["every try has the same reward"] += 1
+            lost["every rollout has the same reward"] += 1
         elif high - low < args.margin - 1e-9:
             lost[f"margin below {args.margin:g}"] += 1
         else:
-            best = [t for t in tries if high - t[0] <= args.tie and t[5] is None]
-            worst = [t for t in tries if t[0] - low <= args.tie]
+            best = [t for t in rollouts if high - t[0] <= args.tie and t[5] is None]
+            worst = [t for t in rollouts if t[0] - low <= args.tie]
             pairs = [(b, w) for b in best for w in worst if b[2] != w[2] and b[0] - w[0] >= args.margin - 1e-9]
             if args.max_length_ratio:
                 ratio = args.max_length_ratio
                 pairs = [(b, w) for b, w in pairs if max(b[1], w[1], 1) <= ratio * max(min(b[1], w[1]), 1)]
             if not best:
-                lost["the best tries are cut off"] += 1
+                lost["the best rollouts are cut off"] += 1
             elif not pairs:
                 lost["no pair differs in the answer and is of similar length"] += 1
             # Among ties, the pair of the most similar length; the seed decides what is left.
@@ -118,9 +118,9 @@ def dpo(args) -> int:
     if found > len(wanted):
         print(f"  {found - len(wanted)} pairs left out: --max-bias {args.max_bias:g}")
     if found and not wanted:
-        return fail("--max-bias leaves no pair, nothing written: one side is always the longer one. Collect more tries")
+        return fail("--max-bias leaves no pair, nothing written: one side is always the longer one. Collect more rollouts")
     if not wanted:
-        return fail("no pair, nothing written. Did a filter remove the failures? Pairs need good and bad tries of one task")
+        return fail("no pair, nothing written. Did a filter remove the failures? Pairs need good and bad rollouts of one task")
     with writing(args.output) as out, open(args.rollouts, "rb") as lines:
         for places in wanted:
             pair = []
@@ -161,8 +161,8 @@ def curriculum(args) -> int:
         rate, sample = row.get("mean/reward"), row.get("sample")
         if not isinstance(rate, (int, float)) or not isinstance(sample, dict):
             raise BadInput(f"{args.profile}:{number}: no mean/reward or no sample. Give the *_reward_profiling.jsonl of gym eval profile")
-        if row.get("num_rollouts", args.min_tries) < args.min_tries:
-            name = "few tries"
+        if row.get("num_rollouts", args.min_rollouts) < args.min_rollouts:
+            name = "few rollouts"
         elif row.get("std/reward") == 0 or row.get("min/reward") == row.get("max/reward"):
             name = "never" if rate <= args.never else "always"
         else:
@@ -170,14 +170,14 @@ def curriculum(args) -> int:
         counts[name] += 1
         rates[name].append(rate)
         replay = name == "always" and digest(args.seed, "replay", row.get("_ng_task_index")) < args.replay * 2**64
-        if name not in ("few tries", "never", "always") or replay:
+        if name not in ("few rollouts", "never", "always") or replay:
             target = stages[-1][0] if replay else name
             kept.append((target, digest(args.seed, row.get("_ng_task_index")), offset))
             counts["replayed"] += replay
     total = counts.total() - counts["replayed"]
     print(f"{args.profile}: {total} tasks")
-    for name, meaning in (("few tries", f"fewer than {args.min_tries} tries"), ("never", "every try got nothing: left out"),
-                          ("always", f"every try got the same reward: left out, but {counts['replayed']} replayed in the last stage")):
+    for name, meaning in (("few rollouts", f"fewer than {args.min_rollouts} rollouts"), ("never", "every rollout got nothing: left out"),
+                          ("always", f"every rollout got the same reward: left out, but {counts['replayed']} replayed in the last stage")):
         if counts[name]:
             print(f"  {name}: {counts[name]} tasks, {meaning}")
     if not kept:
@@ -453,7 +453,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         if "seed" in names:
             sub.add_argument("--seed", type=int, default=0, help="for every random choice (default: %(default)s)")
         if "success" in names:
-            sub.add_argument("--success", type=float, default=1.0, metavar="R", help="a try with this reward passed (default: %(default)s)")
+            sub.add_argument("--success", type=float, default=1.0, metavar="R", help="a rollout with this reward passed (default: %(default)s)")
         if "by" in names:
             sub.add_argument("--by", nargs="+", default=["task_source"], metavar="FIELD", help="fields such as task_source or metadata.family; `difficulty` (default: task_source)")
             sub.add_argument("--profile", type=Path, metavar="PROFILE.jsonl", help="take fields and difficulty from *_reward_profiling.jsonl")
@@ -473,7 +473,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 
     sub = command(curriculum, "tasks in stages from easy to hard", "profile")
     sub.add_argument("--bands", nargs=2, type=number(0), default=[0.7, 0.3], metavar=("EASY", "MEDIUM"), help="lowest mean rewards of the first and the second stage (default: 0.7 0.3)")
-    sub.add_argument("--min-tries", type=number(1, kind=int), default=4, metavar="N", help="leave out tasks with fewer tries (default: %(default)s)")
+    sub.add_argument("--min-rollouts", type=number(1, kind=int), default=4, metavar="N", help="leave out tasks with fewer rollouts (default: %(default)s)")
     sub.add_argument("--never", type=float, default=0.0, metavar="R", help="equal rewards up to here mean never solved (default: %(default)s)")
     sub.add_argument("--replay", type=number(0, 1), default=0.0, metavar="SHARE", help="share of the always solved tasks that the last stage repeats (default: %(default)s)")
     shared(sub, "seed")

@@ -350,7 +350,7 @@ def main() -> int:
     elif args.output.is_file():
         parser.error(f"{args.output} is a file. For several trainers, -o names a folder")
     if wrong := next((trainer for trainer, output in outputs.items() if output.suffix != suffixes[trainer]), None):
-        parser.error(f"-o wants a name that ends with {suffixes[wrong]}")
+        parser.error(f"-o wants a file name that ends with {suffixes[wrong]}, or a folder if --for names several trainers")
     try:
         good = [one_file(args, trainer, output) for trainer, output in outputs.items()]
     except BadInput as error:

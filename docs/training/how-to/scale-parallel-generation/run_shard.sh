@@ -25,7 +25,7 @@ before=$(status) && { echo "$before"; exit 0; }   # complete: nothing to start
 servers="" driver=""
 end_servers() {
   kill -INT "$1" 2>/dev/null
-  # Below nohup and some schedulers programs ignore the interrupt: they get half a minute.
+  # Under nohup and some schedulers, programs ignore the interrupt: after half a minute they are terminated.
   for _ in {1..30}; do kill -0 "$1" 2>/dev/null || return; sleep 1; done
   kill "$1" 2>/dev/null
 }
@@ -88,7 +88,7 @@ gym eval run --no-serve --config "${CONFIG:-collect.yaml}" -i "$tasks" -o "$out/
   ++head_server.port="$HEAD_PORT" ${budget[@]+"${budget[@]}"} >> "$out/run.log" 2>&1 &
 driver=$!
 echo $driver > "$out/pid"
-# A driver whose servers are gone asks for ever.
+# A driver without its servers would ask forever: wait for either to end.
 wait -n $driver $servers
 if [ -n "$servers" ] && ! kill -0 $servers 2>/dev/null; then ended; fi
 status || exit 1

@@ -246,7 +246,7 @@ def failures(report: Report, path: Path) -> Iterator[str]:
     for kind, count in counts.most_common():
         yield f"{count} x {kind}, the last: {example[kind]}"
     if counts:
-        report.wrong.append(f"{sum(counts.values())} failed tries in {path}: " + ", ".join(f"{n} {kind}" for kind, n in counts.most_common()))
+        report.wrong.append(f"{sum(counts.values())} failed attempts in {path}: " + ", ".join(f"{n} {kind}" for kind, n in counts.most_common()))
 
 
 def existing(path: str) -> Path:

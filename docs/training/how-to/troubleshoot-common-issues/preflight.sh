@@ -1,5 +1,5 @@
 #!/bin/bash
-# Two minutes before a long run: does everything hold for two rollouts? Usage: preflight.sh CONFIG TASKS AGENT
+# Before a long run: validate, diagnose, and try two rollouts. Usage: preflight.sh CONFIG TASKS AGENT
 set -euo pipefail
 config=$1 tasks=$2 agent=$3
 here=$(cd "$(dirname "$0")" && pwd)

@@ -111,7 +111,7 @@ def draw_io(data: dict):
 
 def source(data: dict) -> str:
     return (f"{data['release']}, Python {data['python']}, {data['hardware'].split(',')[0]}, {data['cores']} cores, {data['memory_gb']} GB, "
-            f"{data['date']}; other programs used {data['busy_before']:g} cores before.\n")
+            f"{data['date']}; other programs used {data['busy_before']:g} of a core before the measurement.\n")
 
 
 def prediction_table(data: dict) -> str:
@@ -138,9 +138,9 @@ def prediction_sentence(data: dict) -> str:
     return (
         f"In {len(found)} cases, measured rates were {100 * min(found):.0f} to {100 * max(found):.0f} % of the prediction, with a median of "
         f"{100 * median(found):.0f} %; {near} lay within 20 % of it. The worst: {LABELS[name]} per call and {worst['concurrency']} in flight gave "
-        f"{worst['rollouts_per_min']:,.0f} rollouts per minute in place of {said:,.0f}, and {worst['p50_s']:.2f} s per rollout. Gym and the endpoint "
+        f"{worst['rollouts_per_min']:,.0f} rollouts per minute instead of the predicted {said:,.0f}, at {worst['p50_s']:.2f} s per rollout. Gym and the endpoint "
         f"used {cores_used(worst):.1f} of {data['cores']} cores, all programs of the machine {worst['cores_busy']:.1f}.\n\n"
-        f"The endpoint without delay gave Gym's own part, so it is not among them. It reached {last['rollouts_per_min']:,.0f} per minute of "
+        f"The endpoint that answers at once is not among the {len(found)}, because Gym's own part was measured with it. It reached {last['rollouts_per_min']:,.0f} per minute of "
         f"{ceiling:,.0f} at {last['concurrency']} in flight, with {cores_used(last):.1f} of {data['cores']} cores in use.\n\n"
     )
 
@@ -220,7 +220,7 @@ def vllm_table(data: dict) -> str:
     lines = ["| Flag | Default | What it changes | When to touch it |", "| --- | --- | --- | --- |"]
     for flag, (what, when) in VLLM.items():
         default = data["flags"][flag]
-        shown = "by the engine" if default is None else f"`{json.dumps(default).strip(chr(34))}`"
+        shown = "vLLM decides" if default is None else f"`{json.dumps(default).strip(chr(34))}`"
         lines.append(f"| `{flag}` | {shown} | {what} | {when} |")
     return "\n".join([*lines, ""])
 

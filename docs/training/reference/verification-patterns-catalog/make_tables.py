@@ -41,6 +41,15 @@ def cost(costs: dict, slug: str) -> str:
             f"request around it; {milliseconds(its['worst_ms'])} ms for the worst of five answers of 200,000 characters.\n")
 
 
+def tricks(judge: dict) -> str:
+    """What answers made to fool the judge achieved; it shows only for a judge that refused any wrong answer."""
+    refused = judge["refused_wrong_answers"]
+    if not refused:
+        return "It refused no wrong answer, so neither padding nor asking for SAME could be tried."
+    return (f"It refused {refused} wrong answers; padding turned {judge['accepted_once_padded']} of these into SAME, and an answer that asks for SAME "
+            f"{judge['accepted_once_ordered']}.")
+
+
 def speed_and_accuracy(costs: dict, judge: dict) -> str:
     answers = judge["answers"]
     lines = [
@@ -63,9 +72,7 @@ def speed_and_accuracy(costs: dict, judge: dict) -> str:
     lines += [
         "",
         f"{costs['release']}, {costs['hardware']}, Python {costs['python']}, {costs['date']}; judge: {judge['model']} on the CPU, {judge['date']}, "
-        f"four calls at a time. Its verdict depended on the order for {differ} of {both} answers. It refused "
-        f"{judge['refused_wrong_answers']} wrong answers; padding turned {judge['accepted_once_padded']} of these into SAME, and an answer that asks for "
-        f"SAME {judge['accepted_once_ordered']}.",
+        f"four calls at a time. Its verdict depended on the order for {differ} of {both} answers. {tricks(judge)}",
     ]
     return "\n".join(lines) + "\n"
 
