@@ -128,7 +128,7 @@ def test_hacks_that_pay_are_named() -> None:
     paid = [case for case in hacks if case["reward"]]
     assert len(hacks) >= 15 and all("that pays" in case["case"] for case in paid)
     assert Counter("less" in case["case"] for case in paid) == {False: 2, True: 1}
-    assert "Two of them pay, and one pays less" in PAGE.read_text()
+    assert {case["reward"] for case in paid} == {0.43, 1, 0.88} and "shuffled words earn 0.43" in PAGE.read_text() and "0.88 instead of 1" in PAGE.read_text()
 
 
 CHECKS = """

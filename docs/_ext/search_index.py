@@ -2,7 +2,7 @@
 
 The index holds what each page and each section says, in words and sentences; it is collected while pages are read and
 kept with Sphinx's environment. It is a script, because a page opened from disk may load a script but no data file.
-``docs/_static/search/engine.js`` ranks, ``terms.yaml`` beside this file has the words of readers.
+``docs/_static/search/engine.js`` ranks; beside this file, ``asked.yaml`` has what readers ask, by section, and ``terms.yaml`` synonyms.
 """
 
 from __future__ import annotations
@@ -18,9 +18,11 @@ import yaml
 from docutils import nodes
 from sphinx import addnodes
 from sphinx.search import IndexBuilder
+from sphinx.util import logging
 
-TERMS = Path(__file__).with_name("terms.yaml")
+TERMS, ASKED = Path(__file__).with_name("terms.yaml"), Path(__file__).with_name("asked.yaml")
 SCRIPTS = ("minisearch.min.js", "engine.js", "results.js")  # of docs/_static/search, in this order
+logger = logging.getLogger(__name__)
 RECORD = (nodes.section, addnodes.desc)
 SILENT = (nodes.title, nodes.literal_block, nodes.raw, nodes.comment, nodes.image, addnodes.index, addnodes.toctree)
 NAME = re.compile(r"[A-Za-z_][\w.@/-]*[A-Za-z0-9]")
@@ -91,18 +93,25 @@ def merge(app, env, docnames, other) -> None:
     env.search_records = getattr(env, "search_records", {}) | {name: other.search_records[name] for name in docnames}
 
 
+def with_questions(docname: str, found: list[dict], asked: dict[str, list[str]]) -> list[dict]:
+    """The records of a page with the questions of readers that each of them answers."""
+    if missing := asked.keys() - {record["id"] for record in found}:
+        logger.warning("asked.yaml: %s has no section or entry %s", docname, ", ".join(sorted(missing)), type="search")
+    return [record | ({"asked": asked[record["id"]]} if record["id"] in asked else {}) for record in found]
+
+
 def index(env) -> str:
-    terms = yaml.load(TERMS.read_text(encoding="utf-8"), yaml.CSafeLoader)  # ten times as fast
-    pages = [
-        {
-            "url": f"{name}.html",
-            "title": env.titles[name].astext(),
-            "description": env.metadata[name].get("description", ""),
-            "asked": terms["pages"].get(name.removeprefix("training/"), []),
-            "sections": env.search_records[name],
-        }
-        for name in sorted(env.found_docs)
-    ]
+    terms, asked = (yaml.load(file.read_text(encoding="utf-8"), yaml.CSafeLoader) for file in (TERMS, ASKED))  # ten times as fast
+    pages = []
+    for docname in sorted(env.found_docs):
+        name = docname.partition("training/")[2]
+        pages.append({
+            "url": f"{docname}.html",
+            "title": env.titles[docname].astext(),
+            "description": env.metadata[docname].get("description", ""),
+            "asked": terms["pages"].get(name, []),
+            "sections": with_questions(docname, env.search_records[docname], asked.get(name, {})),
+        })  # fmt: skip
     data = {"stop": terms["stop"].split(), "synonyms": terms["synonyms"], "pages": pages}
     stemmer = IndexBuilder(env, "en", {}, "").get_js_stemmer_code()
     return f"{stemmer}\nconst SEARCH_DATA = {json.dumps(data, ensure_ascii=False, separators=(',', ':'))};\n"
@@ -125,7 +134,7 @@ def add_scripts(app, pagename, templatename, context, doctree) -> None:
 
 
 def setup(app) -> dict:
-    app.add_config_value("search_changed", [file.stat().st_mtime_ns for file in (Path(__file__), TERMS)], "env", types=[list])
+    app.add_config_value("search_changed", [file.stat().st_mtime_ns for file in (Path(__file__), TERMS, ASKED)], "env", types=[list])
     app.connect("builder-inited", lambda app: setattr(app.builder, "search", False))  # Sphinx's own index and page
     app.connect("doctree-read", collect)
     app.connect("env-merge-info", merge)

@@ -10,7 +10,7 @@ const WEIGHTS = {
   reference: 0.9,
   // The fields of a page, then those of a section.
   name: 6, description: 4, asked: 2.5, headings: 0.8,
-  title: 2, names: 3, text: 1, code: 0.6,
+  title: 2, names: 3, text: 1, code: 0.6, asked_here: 1,
 };
 const BM25 = { k: 1.5, b: 0.5, d: 0.5 };
 
@@ -68,7 +68,7 @@ function createSearch(data) {
 
   const options = { tokenize: (text) => text.split(" "), processTerm: (term) => term || null };
   const pages = new MiniSearch({ ...options, fields: ["name", "description", "asked", "headings"] });
-  const sections = new MiniSearch({ ...options, fields: ["title", "names", "text", "code"] });
+  const sections = new MiniSearch({ ...options, fields: ["title", "names", "text", "code", "asked_here"] });
   const places = [];
   const messages = [];
   data.pages.forEach((page, number) => {
@@ -76,6 +76,7 @@ function createSearch(data) {
     for (const section of page.sections) {
       const title = terms(section.title);
       const record = { id: places.length, text: section.text.map(terms).join(" "), code: terms(section.code) };
+      if (section.asked) record.asked_here = section.asked.map(terms).join(" ");
       if (section.names) Object.assign(record, { names: names(`${section.title} ${section.names}`), text: `${record.text} ${title}` });
       else if (section.id) headings.push((record.title = title));
       for (const message of section.messages || []) messages.push({ place: record.id, terms: new Set(plain(message)) });
