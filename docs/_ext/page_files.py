@@ -7,6 +7,8 @@ They are the page's own folder plus the shared practice files. ``training/how-to
 from __future__ import annotations
 
 import ast
+import json
+import re
 import shutil
 import zipfile
 from pathlib import Path
@@ -28,14 +30,17 @@ def files_of(docs: Path, docname: str) -> dict[str, Path]:
 
 
 def describe(path: Path) -> str:
-    """The first line of a script's docstring, the first comment of a configuration, the number of rows."""
-    if path.suffix not in (".py", ".jsonl", ".yaml", ".toml", ".sh", ".sbatch", ".args"):
+    """The first line of a script's docstring, the first comment of a configuration, the number of rows, when a figure was measured."""
+    if path.suffix not in (".py", ".jsonl", ".json", ".yaml", ".yml", ".toml", ".sh", ".sbatch", ".args"):
         return ""
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".py":
         return (ast.get_docstring(ast.parse(text)) or "").partition("\n")[0]
     if path.suffix == ".jsonl":
         return f"{len(text.splitlines())} rows."
+    if path.suffix == ".json":
+        data = json.loads(text)
+        return f"Data of a figure, measured {data['date']}." if "date" in data else ""
     return next((line.lstrip("# ") for line in text.splitlines() if line.startswith("# ")), "")
 
 
@@ -53,18 +58,21 @@ class PageFiles(SphinxDirective):
         archive = nodes.reference("", f"{name}.zip", refuri=f"{name}.zip", internal=True, classes=["zip"])
         self.env.metadata[self.env.docname]["page-files"] = True
         beside = {file: path for file, path in files.items() if "/" not in file}
-        result: list[nodes.Node] = [
-            nodes.paragraph("", "", archive, nodes.Text(f" unpacks to the folder {name} with these files:")),
-            self.listing(beside),
+        # A server of Gym is a folder of a dozen files, with a list of its own.
+        folders = dict.fromkeys(file.partition("/")[0] for file in files if "/" in file)
+        below = {folder: {file: path for file, path in files.items() if file.startswith(f"{folder}/")} for folder in folders}
+        return [
+            nodes.paragraph("", "", archive, nodes.Text(f" unpacks to the folder {name}. Its files, one by one:")),
+            self.closed([nodes.Text(f"{len(beside)} files")], beside),
+            *(self.closed([nodes.literal("", f"{folder}/"), nodes.Text(f", {len(its)} files")], its) for folder, its in below.items()),
         ]
-        # A server of Gym is a folder of a dozen files: one line until the reader opens it.
-        for folder in dict.fromkeys(file.partition("/")[0] for file in files if "/" in file):
-            below = {file: path for file, path in files.items() if file.startswith(f"{folder}/")}
-            title = nodes.rubric("", "", nodes.literal("", f"{folder}/"), nodes.Text(f", {len(below)} files"))
-            options = {"opened": False, "has_title": True, "icon": None, "chevron": None}
-            classes = {"container_classes": [], "title_classes": [], "body_classes": []}
-            result.append(create_component("dropdown", type="dropdown", children=[title, self.listing(below)], **options, **classes))
-        return result
+
+    def closed(self, title: list[nodes.Node], files: dict[str, Path]) -> nodes.Node:
+        """One line until the reader opens it: the page's first command stays near its top."""
+        options = {"opened": False, "has_title": True, "icon": None, "chevron": None}
+        classes = {"container_classes": [], "title_classes": [], "body_classes": []}
+        children = [nodes.rubric("", "", *title), self.listing(files)]
+        return create_component("dropdown", type="dropdown", children=children, **options, **classes)
 
     def listing(self, files: dict[str, Path]) -> nodes.bullet_list:
         folder = Path(self.env.docname).name
@@ -72,7 +80,9 @@ class PageFiles(SphinxDirective):
         for file, path in files.items():
             link = nodes.reference("", "", nodes.literal("", file), refuri=f"{folder}/{file}", internal=True)
             weight = nodes.inline("", size(path), classes=["size"])
-            listing += nodes.list_item("", nodes.paragraph("", "", link, nodes.Text(f" {describe(path)} "), weight))
+            words = re.split(r"(`+)(.+?)\1", describe(path))  # text, mark, code, text, ...
+            told = [nodes.literal("", word) if number % 3 == 2 else nodes.Text(word) for number, word in enumerate(words) if number % 3 != 1]
+            listing += nodes.list_item("", nodes.paragraph("", "", link, nodes.inline("", "", nodes.Text(" "), *told, nodes.Text(" ")), weight))
         return listing
 
 

@@ -175,7 +175,8 @@ class ProblemTable(Problems):
             cells = [" ".join(parts[name].split()) for name in ("cause", "fix")] if parts else [entry.body, ""]
             cells = [cell[0].upper() + cell[1:] for cell in cells]
             rows.append(" | ".join(["", f"{{problem}}`{entry.id}`", *(cell.replace("|", "\\|") for cell in cells), ""]).strip())
-        return self.parse_text_to_nodes("\n".join(["| Message | Cause | Fix |", "| --- | --- | --- |", *rows]))
+        table = self.parse_text_to_nodes("\n".join(["| Message | Cause | Fix |", "| --- | --- | --- |", *rows]))
+        return [nodes.container("", *table, classes=["messages"])]
 
 
 class ProblemList(SphinxDirective):

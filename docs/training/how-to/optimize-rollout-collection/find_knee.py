@@ -150,7 +150,7 @@ def draw(data: dict):
         axes.set_xticks(x, [str(value) for value in x])
         axes.set_ylim(bottom=0)
         axes.set_xlabel("concurrency (rollouts in flight)")
-        axes.legend()
+        axes.legend(loc="lower right" if axes is rate else "upper left", fontsize=8)
     return figure
 
 

@@ -17,7 +17,7 @@ mkdir -p "$out"
 
 # Two runs that write one file would mix their lines: wait for the other one. Its lock ends with it, also after kill -9.
 exec 9> "$out/lock"
-flock 9
+flock 9 || { echo "run_shard.sh: no lock on $out/lock. Use a file system that supports flock." >&2; exit 2; }
 
 status() { python watch_shards.py "${SHARDS:-shards}" "${RUN:-results}" --shard "$name"; }
 before=$(status) && { echo "$before"; exit 0; }   # complete: nothing to start

@@ -203,24 +203,27 @@ VLLM = {
     "--max-num-seqs": ("sequences in one batch: the slots. The engine takes 1024 on GPUs of 70 GB or more other than the A100, else 256",
                        "lower it if preemptions grow"),
     "--max-num-batched-tokens": ("tokens in one step, prompt and output. The engine takes 2048 to 16384, by GPU", "raise it for long prompts, lower it for steady latency"),
-    "--max-model-len": ("longest prompt plus output; the model's own if unset", "set it to what your tasks use: the first thing to do"),
+    "--max-model-len": ("longest prompt plus output", "set it to what your tasks use, so that the engine starts where a request of the model's full length would not fit"),
     "--gpu-memory-utilization": ("share of the GPU's memory for weights and cache", "raise it in steps of 0.02; lower it if two engines share a GPU"),
     "--enable-prefix-caching": ("prompts that begin alike are read once; on if the model allows it", "leave on; off only to measure without it"),
     "--enable-chunked-prefill": ("long prompts are read in pieces between steps; on if the model allows it", "leave on"),
     "--kv-cache-dtype": ("how the cache is stored", "`fp8` about doubles what fits; check the scores"),
     "--tensor-parallel-size": ("GPUs that share each layer", "as few as hold the model with room for a cache"),
-    "--data-parallel-size": ("whole copies behind one address", "as many as GPUs allow: the first choice for rate"),
+    "--data-parallel-size": ("whole copies of a dense model behind one address, each with `--max-num-seqs` slots", "as many as GPUs allow: the first choice for rate"),
     "--async-scheduling": ("plans a step while the one before runs; the engine decides", "leave"),
     "--enforce-eager": ("no CUDA graphs: a faster start, slower steps", "only while you debug"),
-    "--max-num-queued-reqs": ("calls that may wait; beyond them the server refuses", "leave: Gym's concurrency is the limit"),
+    "--max-num-queued-reqs": ("calls in flight, waiting and running; beyond them HTTP 503", "leave: Gym's concurrency is the limit"),
 }
+
+
+UNSET = {"--max-num-queued-reqs": "no limit", "--max-model-len": "the model's own"}  # of the others, vLLM decides
 
 
 def vllm_table(data: dict) -> str:
     lines = ["| Flag | Default | What it changes | When to touch it |", "| --- | --- | --- | --- |"]
     for flag, (what, when) in VLLM.items():
         default = data["flags"][flag]
-        shown = "vLLM decides" if default is None else f"`{json.dumps(default).strip(chr(34))}`"
+        shown = UNSET.get(flag, "vLLM decides") if default is None else f"`{json.dumps(default).strip(chr(34))}`"
         lines.append(f"| `{flag}` | {shown} | {what} | {when} |")
     return "\n".join([*lines, ""])
 

@@ -4,7 +4,7 @@
 
 llama.cpp knows the id and the log probability of each token it sampled, but writes them another way than vLLM. This
 relay changes the spelling: ``token`` of each log probability becomes ``token_id:<id>``, ``/tokenize`` takes a chat, and a
-prompt that is too long is refused in vLLM's words. An answer in which llama.cpp leaves out a token is asked for again. It
+prompt that is too long is refused as vLLM refuses it. An answer in which llama.cpp leaves out a token is asked for again. It
 is no vLLM: prompts are tokenized anew for every call, as any server without prefix reuse does.
 """
 
