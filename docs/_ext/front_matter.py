@@ -124,17 +124,14 @@ class GuideCards(SphinxDirective):
 
 
 class DimensionMatrix(SphinxDirective):
-    """``{dimension-matrix}``: for each dimension of training, the pages whose front matter names it."""
+    """``{dimension-matrix}``: each page, and the dimensions of training that its front matter names."""
 
     def run(self) -> list[nodes.Node]:
-        lines = [f"| Dimension | {' | '.join(FOLDERS.values())} |", "| --- |" + " --- |" * len(FOLDERS)]
-        for dimension in DIMENSIONS:
-            cells = []
-            for folder in FOLDERS:
-                found = pages(self.env, folder)
-                cells.append(", ".join(f"[{page.title}](/{page.docname}.md)" for page in found if dimension in page.meta["dimensions"]))
-            lines.append(f"| {dimension} | {' | '.join(cells)} |")
-        return self.parse_text_to_nodes("\n".join(lines))
+        lines = [f"| Page | {' | '.join(DIMENSIONS)} |", "| --- |" + " --- |" * len(DIMENSIONS)]
+        for page in (page for folder in FOLDERS for page in pages(self.env, folder)):
+            marks = ["✓" if dimension in page.meta["dimensions"] else "" for dimension in DIMENSIONS]
+            lines.append(f"| [{page.title}](/{page.docname}.md) | {' | '.join(marks)} |")
+        return [nodes.container("", *self.parse_text_to_nodes("\n".join(lines)), classes=["matrix"])]
 
 
 def warn(app, docname, _source) -> None:
