@@ -30,7 +30,7 @@ def files_of(docs: Path, docname: str) -> dict[str, Path]:
 
 
 def describe(path: Path) -> str:
-    """The first line of a script's docstring, the first comment of a configuration, the number of rows, when a figure was measured."""
+    """The first line of a script's docstring, the first comment of a configuration, the number of rows, the day of a measurement."""
     if path.suffix not in (".py", ".jsonl", ".json", ".yaml", ".yml", ".toml", ".sh", ".sbatch", ".args"):
         return ""
     text = path.read_text(encoding="utf-8")
@@ -40,7 +40,7 @@ def describe(path: Path) -> str:
         return f"{len(text.splitlines())} rows."
     if path.suffix == ".json":
         data = json.loads(text)
-        return f"Data of a figure, measured {data['date']}." if "date" in data else ""
+        return f"Measured {data['date']}." if "date" in data else ""
     return next((line.lstrip("# ") for line in text.splitlines() if line.startswith("# ")), "")
 
 

@@ -102,6 +102,8 @@ def with_questions(docname: str, found: list[dict], asked: dict[str, list[str]])
 
 def index(env) -> str:
     terms, asked = (yaml.load(file.read_text(encoding="utf-8"), yaml.CSafeLoader) for file in (TERMS, ASKED))  # ten times as fast
+    if gone := asked.keys() - {docname.partition("training/")[2] for docname in env.found_docs}:
+        logger.warning("asked.yaml: there is no page %s", ", ".join(sorted(gone)), type="search")
     pages = []
     for docname in sorted(env.found_docs):
         name = docname.partition("training/")[2]

@@ -86,8 +86,10 @@
     event.preventDefault();
     if (search) show(current());
   });
-  // A result on the page that is open leaves it open: the dialog would hide it.
-  if (!page) results.addEventListener("click", (event) => event.target.closest("a") && home.close());
+  // A link into the page that is open loads nothing, so the dialog closes itself; not for one that opens in another tab.
+  if (!page) results.addEventListener("click", (event) => {
+    if (event.target.closest("a") && !(event.ctrlKey || event.metaKey || event.shiftKey)) home.close();
+  });
   // The arrows move between the field and the results.
   home.addEventListener("keydown", (event) => {
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];

@@ -210,7 +210,7 @@ VLLM = {
     "--kv-cache-dtype": ("how the cache is stored", "`fp8` about doubles what fits; check the scores"),
     "--tensor-parallel-size": ("GPUs that share each layer", "as few as hold the model with room for a cache"),
     "--data-parallel-size": ("whole copies of a dense model behind one address, each with `--max-num-seqs` slots", "as many as GPUs allow: the first choice for rate"),
-    "--async-scheduling": ("plans a step while the one before runs; the engine decides", "leave"),
+    "--async-scheduling": ("plans a step while the one before runs", "leave"),
     "--enforce-eager": ("no CUDA graphs: a faster start, slower steps", "only while you debug"),
     "--max-num-queued-reqs": ("calls in flight, waiting and running; beyond them HTTP 503", "leave: Gym's concurrency is the limit"),
 }
