@@ -88,7 +88,7 @@ FAULTS = [
     Fault("a setting described twice", ENTRIES, add("\n:::{gym:setting} rollout.limit\nAgain.\n:::\n"), BUILD),
     Fault("a guide's link to an option that is gone", GUIDE, swap("{gym:setting}`rollout.num_samples_in_parallel`", "{gym:setting}`rollout.parallel`"), BUILD),
     Fault("a guide that names an option without a link", GUIDE, add_before("## Next steps", "Set `rollout_collection_driver`."), "test_a_guide_that_names_an_option_links_to_it"),
-    Fault("a reference page without its messages", OPTIONS, swap("## Messages", "## Remarks"), "test_a_reference_page_answers_the_four_questions"),
+    Fault("a reference page without its messages", OPTIONS, swap(":::{problem-table}", ":::{note}"), "test_a_reference_page_answers_the_four_questions"),
     Fault("a guide that shows a problem that is gone", GUIDE, swap("repeats-all-alike\n", "repeats-alike\n"), BUILD),
     Fault("a problem that is there twice", PROBLEMS, add("\n:::{problem} too-many-open-files\n:by: system\nAgain\n\n**Cause**: a. **Fix**: b. **It worked** if c.\n:::\n"), BUILD),
     Fault("a problem that no page shows", "docs/training/how-to/troubleshoot-common-issues/more.md", add(":::{problem} lonely\n:by: nobody\nAlone\n\n**Cause**: a.\n:::\n"), BUILD),
