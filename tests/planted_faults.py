@@ -103,6 +103,7 @@ FAULTS = [
     Fault("twins that drop a heading", TWINS, swap("    return BOX.sub(", '    body = body.replace("h2>", "p>")\n    return BOX.sub('), "test_no_title_is_lost"),
     Fault("a page missing in llms.txt", TWINS, swap('return {"Start here": [', 'return {"Start here": [] and ['), "test_llms_txt_names_each_page_with_its_description"),
     Fault("questions for a section that is gone", "docs/_ext/asked.yaml", swap("  identify-the-bottleneck:\n", "  identify-the-botleneck:\n"), BUILD),
+    Fault("questions for a page that is gone", "docs/_ext/asked.yaml", swap("reference/performance-tuning:\n", "reference/performance:\n"), BUILD),
     Fault("a redirect to nowhere", "docs/redirects.txt", swap(" training/index.md", " training/gone.md"), BUILD),
     Fault("a list of sections without those of the third level", "docs/_templates/page-toc.html", swap('rpartition("</ul>")', 'partition("<ul>")'), "test_a_page_lists_its_sections"),
     Fault("an address in a site that has none", "conf.py", swap('os.environ.get("SITE_ADDRESS", "")', '"https://example.com"'), "test_without_an_address_nothing_names_one"),

@@ -374,6 +374,12 @@ def test_servers_that_a_killed_run_left_behind_are_ended(node: Path) -> None:
     assert calls(node).count("stopped") == 2 and not (node / "results" / "shard-000" / "servers").exists()
 
 
+def test_a_shard_without_a_lock_does_not_start(node: Path) -> None:
+    write(node / "bin" / "flock", "#!/bin/bash\necho 'flock: 9: No locks available' >&2\nexit 1\n").chmod(0o755)
+    refused = run("run_shard.sh", 0, cwd=node)
+    assert refused.returncode == 2 and "Use a file system that supports flock" in refused.stderr and calls(node) == []
+
+
 @pytest.mark.parametrize(("arguments", "message"), [([], "Usage"), (["x"], "Usage"), ([7], "run_shard.sh: there is no shards/shard-007.jsonl.")])
 def test_a_shard_that_is_not_there(node: Path, arguments: list, message: str) -> None:
     refused = run("run_shard.sh", *arguments, cwd=node)

@@ -173,6 +173,16 @@ def test_the_dialog_closes_for_a_place_on_its_own_page(opened, address) -> None:
     assert tab.evaluate("location.hash") == "#setting-rollout.num_repeats_add_seed"
 
 
+def test_the_dialog_stays_for_a_result_that_opens_beside(opened, address) -> None:
+    tab = opened(f"{address}/training/index.html")
+    tab.keyboard.press("/")
+    tab.keyboard.type("num_repeats_add_seed")
+    link = tab.locator("dialog[open] .search-results a", has_text="num_repeats_add_seed").first
+    with tab.context.expect_page():
+        link.click(modifiers=["ControlOrMeta"])
+    assert link.is_visible()
+
+
 def test_the_dialog_says_that_nothing_matches(opened, address) -> None:
     tab = opened(f"{address}/training/index.html")
     tab.keyboard.press("/")
