@@ -21,7 +21,7 @@ SPHINX := $(BIN)/sphinx-build -c . -j 5 -W -n --keep-going -q
 PYTEST := $(BIN)/python -m pytest
 PAGE_FILE = $(or $(wildcard docs/training/how-to/$(PAGE).md docs/training/reference/$(PAGE).md docs/training/$(PAGE).md),$(error There is no page named "$(PAGE)". Name one, for example PAGE=optimize-rollout-collection))
 
-.PHONY: help html livehtml check test test-page outputs facts faults measure linkcheck lock gym trainers browser clean
+.PHONY: help html livehtml check test test-page outputs facts faults measure findings linkcheck lock gym trainers browser clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 20
@@ -70,6 +70,11 @@ faults: .venv/test  ## plant faults in a copy, one by one, and see each caught: 
 
 measure: html .venv/test browser  ## weight, painting and build times of every page against their budgets; PAGE=NAME for one
 	@$(BIN)/python tests/measure.py $(PAGE)
+
+findings: .venv/bootstrap  ## run every script in findings/, one line each: is the surprise still there?
+	@failed=0; for script in findings/*.sh; do name=$$(basename "$$script" .sh); mkdir -p build/findings; \
+	if UV="$(abspath $(UV))" bash "$$script" > "build/findings/$$name.log" 2>&1; then echo "as described  $$name"; \
+	else failed=1; echo "CHANGED       $$name (build/findings/$$name.log)"; fi; done; exit $$failed
 
 linkcheck: .venv/docs  ## ask the network about every external link
 	@$(BIN)/sphinx-build -c . -b linkcheck -q docs build/linkcheck
