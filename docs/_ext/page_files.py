@@ -62,7 +62,7 @@ class PageFiles(SphinxDirective):
         folders = dict.fromkeys(file.partition("/")[0] for file in files if "/" in file)
         below = {folder: {file: path for file, path in files.items() if file.startswith(f"{folder}/")} for folder in folders}
         return [
-            nodes.paragraph("", "", archive, nodes.Text(f" unpacks to the folder {name}. Its files, one by one:")),
+            nodes.paragraph("", "", archive, nodes.Text(f" unpacks to the folder {name}.")),
             self.closed([nodes.Text(f"{len(beside)} files")], beside),
             *(self.closed([nodes.literal("", f"{folder}/"), nodes.Text(f", {len(its)} files")], its) for folder, its in below.items()),
         ]

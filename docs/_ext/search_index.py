@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import boxes
 import problems
 import yaml
 from docutils import nodes
@@ -28,6 +29,11 @@ SILENT = (nodes.title, nodes.literal_block, nodes.raw, nodes.comment, nodes.imag
 NAME = re.compile(r"[A-Za-z_][\w.@/-]*[A-Za-z0-9]")
 
 
+def is_record(node: nodes.Node) -> bool:
+    """A section, an entry, or the folded setup of a guide."""
+    return isinstance(node, RECORD) or boxes.is_setup(node)
+
+
 def words(node: nodes.Node) -> str:
     return " ".join(node.astext().split())
 
@@ -39,7 +45,7 @@ def statements(node: nodes.Node) -> Iterator[str]:
             yield " · ".join(filter(None, map(words, child.children)))
         elif isinstance(child, nodes.TextElement) and not isinstance(child, SILENT):
             yield words(child)
-        elif not isinstance(child, (*RECORD, *SILENT)):
+        elif not isinstance(child, SILENT) and not is_record(child):
             yield from statements(child)
 
 
@@ -48,7 +54,7 @@ def code(node: nodes.Node) -> Iterator[str]:
     for child in node.children:
         if isinstance(child, nodes.literal_block):
             yield from NAME.findall(child.astext())
-        elif isinstance(child, nodes.Element) and not isinstance(child, RECORD):
+        elif isinstance(child, nodes.Element) and not is_record(child):
             yield from code(child)
 
 
@@ -63,7 +69,7 @@ def entry_names(entry: addnodes.desc) -> Iterator[str]:
 
 def records(docname: str, doctree: nodes.document) -> Iterator[dict]:
     """The page's introduction, then its sections and entries."""
-    for node in doctree.findall(lambda node: isinstance(node, RECORD)):
+    for node in doctree.findall(is_record):
         record: dict = {}
         if isinstance(node, addnodes.desc):
             titles = [words(signature) for signature in node.findall(addnodes.desc_signature)]
@@ -72,6 +78,8 @@ def records(docname: str, doctree: nodes.document) -> Iterator[dict]:
                 continue
             record = {"id": names[0], "title": ", ".join(dict.fromkeys(titles)), "names": " ".join(names)}
             node = node.next_node(addnodes.desc_content)
+        elif boxes.is_setup(node):
+            record = {"id": boxes.SETUP_ID, "title": words(node[0])}
         else:
             record = {"id": node["ids"][0] if isinstance(node.parent, nodes.section) else "", "title": words(node.next_node(nodes.title))}
             if "problem" in node["classes"]:
