@@ -55,14 +55,14 @@ outputs: .venv/test gym trainers  ## record again the outputs that pages show: a
 
 facts: gym  ## read options, flags and fields from the package into docs/_ext/facts.json; GYM_VERSION=0.6.0 prints what changed since
 ifeq ($(GYM_VERSION),$(DOCUMENTED))
-	@.venv-gym/bin/python docs/_ext/facts_extract.py docs/_ext/facts.json
+	@.venv-gym/bin/python -m gym_facts docs/_ext/facts.json
 else
 	@mkdir -p build && python=$$(GYM_PYTHON='$(GYM_PYTHON)' UV=$(UV) tests/find_python.sh) || exit 1; \
 	$(UV) venv -q --clear --python "$$python" build/gym-$(GYM_VERSION) \
 	&& { $(UV) pip install -q --python build/gym-$(GYM_VERSION)/bin/python --python-version $(GYM_MINIMUM_PYTHON) nemo-gym==$(GYM_VERSION) \
 	     || { echo "nemo-gym $(GYM_VERSION) cannot be installed. Is it a release? For example: make facts GYM_VERSION=0.6.0" >&2; exit 1; }; } \
-	&& build/gym-$(GYM_VERSION)/bin/python docs/_ext/facts_extract.py build/facts-$(GYM_VERSION).json \
-	&& $(BIN)/python docs/_ext/facts_diff.py build/facts-$(GYM_VERSION).json docs/_ext/facts.json
+	&& build/gym-$(GYM_VERSION)/bin/python -m gym_facts build/facts-$(GYM_VERSION).json \
+	&& $(BIN)/python -m gym_facts.difference build/facts-$(GYM_VERSION).json docs/_ext/facts.json
 endif
 
 faults: .venv/test  ## plant faults in a copy, one by one, and see each caught: all, or FAULT=WORD

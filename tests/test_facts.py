@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
-import facts_diff
 import pytest
+from gym_facts import difference
 from pages import ROOT
 from site_map import GUIDES, SourcePage
 from sphinx.util.inventory import InventoryFile
@@ -60,7 +61,7 @@ print(json.dumps({"compared": compared, "differing": differing}))
 @pytest.mark.gym
 def test_the_facts_are_those_of_the_installed_package(gym_python: Path, tmp_path: Path) -> None:
     output = tmp_path / "facts.json"
-    subprocess.run([gym_python, EXTENSIONS / "facts_extract.py", output], check=True)
+    subprocess.run([gym_python, "-m", "gym_facts", output], check=True, cwd=ROOT)
     same = output.read_text(encoding="utf-8") == COMMITTED.read_text(encoding="utf-8")
     assert same, "docs/_ext/facts.json is not what the installed package gives: run `make facts`"
 
@@ -127,7 +128,7 @@ def facts() -> dict:
 def differences(change) -> list[str]:
     new = copy.deepcopy(facts())
     change(new)
-    return [text for text in "\n".join(facts_diff.compare(facts(), new)).splitlines()[1:] if text]
+    return [text for text in "\n".join(difference.compare(facts(), new)).splitlines()[1:] if text]
 
 
 def field_of(data: dict, index: int) -> dict:
@@ -170,12 +171,53 @@ def test_the_difference_of_files(tmp_path: Path) -> None:
     old.write_text(json.dumps(facts()))
     new.write_text(json.dumps(facts() | {"release": "2.0", "domains": []}))
     broken.write_text("{")
-    command = [sys.executable, EXTENSIONS / "facts_diff.py"]
-    result = subprocess.run([*command, old, new], capture_output=True, text=True, check=True)
+    command = [sys.executable, "-m", "gym_facts.difference"]
+    result = subprocess.run([*command, old, new], capture_output=True, text=True, check=True, cwd=ROOT)
     assert result.stdout == "nemo-gym 1.0 -> 2.0\n\nDomains: 1 removed\n  - math\n"
-    result = subprocess.run([*command, old, broken], capture_output=True, text=True, check=False)
+    result = subprocess.run([*command, old, broken], capture_output=True, text=True, check=False, cwd=ROOT)
     assert (result.returncode, result.stdout, result.stderr.count("\n")) == (2, "", 1)
     assert "broken.json" in result.stderr
+
+
+# Modules as the package's main branch has them: the folder that a module went to.
+MOVES = {
+    "rollouts": ["rollout_collection", "rollout_reverification", "rollout_health", "rollout_observability", "skills"],
+    "core": ["failure_kinds", "config_types", "global_config"],
+    "server_runtime": ["base_resources_server", "base_responses_api_model", "server_utils"],
+    "agents": ["base_responses_api_agent"],
+}
+
+
+def with_moved_modules(gym_python: Path, folder: Path) -> None:
+    """A copy of the package's source in which modules lie elsewhere, and everything imports them from there."""
+    site = Path(subprocess.run([gym_python, "-c", "import nemo_gym; print(nemo_gym.__path__[0])"], check=True, capture_output=True, text=True).stdout.strip()).parent
+    where = {module: f"nemo_gym.{new}.{module}" for new, modules in MOVES.items() for module in modules}
+    imports = re.compile(rf"\bnemo_gym\.({'|'.join(where)})\b")
+    for top in ("nemo_gym", "responses_api_agents", "responses_api_models", "resources_servers", "environment_servers", "benchmarks", "environments"):
+        for path in (*site.glob(f"{top}/**/*.py"), *site.glob(f"{top}/**/*.yaml")):
+            inside = path.relative_to(site)
+            if top == "nemo_gym" and len(inside.parts) == 2 and path.stem in where:
+                inside = Path(*where[path.stem].split(".")).with_suffix(".py")
+            target = folder / inside
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(imports.sub(lambda match: where[match[1]], path.read_text(encoding="utf-8", errors="replace")), encoding="utf-8")
+    for new in MOVES:
+        (folder / "nemo_gym" / new / "__init__.py").touch()
+    (folder / "openai").symlink_to(site / "openai")
+
+
+@pytest.mark.gym
+def test_a_class_that_moved_is_neither_gone_nor_new(gym_python: Path, tmp_path: Path) -> None:
+    with_moved_modules(gym_python, tmp_path / "package")
+    output = tmp_path / "facts.json"
+    environment = os.environ | {"PYTHONPATH": str(tmp_path / "package")}
+    subprocess.run([gym_python, "-m", "gym_facts", output], check=True, cwd=ROOT, env=environment)
+    old, new = (json.loads(path.read_text(encoding="utf-8")) for path in (COMMITTED, output))
+    lines = "\n".join(difference.compare(old, new)).splitlines()
+    assert [line for line in lines if line.startswith(("  + ", "  - ", "  ~ "))] == []
+    moved = [line for line in lines if line.startswith("  > ")]
+    assert len(moved) > 40 and f"Classes: {len(moved)} moved" in lines
+    assert all(re.match(rf"  > (built:)?nemo_gym\.\w+:\w+  to nemo_gym\.({'|'.join(MOVES)})\.", line) for line in moved), moved
 
 
 # --- the entries of a page --------------------------------------------------------------------------------------------

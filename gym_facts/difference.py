@@ -1,6 +1,6 @@
-"""Say what a release of NeMo Gym added, removed or changed, from two files that ``facts_extract.py`` wrote.
+"""Say what a release of NeMo Gym added, removed or changed, from two files that ``python -m gym_facts`` wrote.
 
-python docs/_ext/facts_diff.py build/facts-0.6.0.json docs/_ext/facts.json
+python -m gym_facts.difference build/facts-0.6.0.json docs/_ext/facts.json
 """
 
 from __future__ import annotations
@@ -18,7 +18,10 @@ VISIBLE = ["type", "choices", "limits", "required", "set_by_gym", "default", "de
 
 
 def told(field: dict) -> dict[str, object]:
-    return {key.replace("_", " "): field[key] for key in VISIBLE if key in field}
+    seen = {key.replace("_", " "): field[key] for key in VISIBLE if key in field}
+    if "default block" in seen:  # a class keeps its name when its module moves
+        seen["default block"] = str(seen["default block"]).rpartition(":")[2]
+    return seen
 
 
 def own(facts: dict, cls: str, key: str) -> dict:
@@ -138,11 +141,28 @@ def changes(old: dict[str, object], new: dict[str, object]) -> Iterator[str]:
             yield f"{key} {shown(old[key])} -> {shown(new[key])}"
 
 
+def moved(old: dict, new: dict) -> dict[str, str]:
+    """The classes that another module has now, as MODULE:NAME: one name that went in one place and came in another."""
+
+    def only(facts: dict, other: dict) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for key in facts["classes"].keys() - other["classes"].keys():
+            found.setdefault(key.rpartition(":")[2], []).append(key)
+        return found
+
+    came = only(new, old)
+    pairs = ((gone, came.get(name, [])) for name, gone in only(old, new).items())
+    return dict(sorted((gone[0], here[0]) for gone, here in pairs if len(gone) == len(here) == 1))
+
+
 def compare(old: dict, new: dict) -> Iterator[str]:
     """The lines of the report."""
     yield f"nemo-gym {old['release']} -> {new['release']}"
     if old["requires_python"] != new["requires_python"]:
         yield f"  Python {old['requires_python']} -> {new['requires_python']}"
+    if moves := moved(old, new):
+        yield f"\nClasses: {len(moves)} moved"
+        yield from (f"  > {before}  to {after.rpartition(':')[0].removeprefix('built:')}" for before, after in moves.items())
     for kind, read in KINDS.items():
         before, after = read(old), read(new)
         added = [name for name in after if name not in before]
