@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -55,7 +56,7 @@ def test_stats_finds_duplicates_and_leaks(tmp_path: Path) -> None:
 def test_agent_ref_wants_an_agent_for_each_source(tmp_path: Path) -> None:
     rows = write(tmp_path / "a.jsonl", task("One?", task_source="x"), task("Two?", task_source="y"))
     missing = tool("agent-ref", rows, "x=agent", "-o", "out.jsonl", cwd=tmp_path)
-    assert missing.returncode == 2 and "a.jsonl:2" in missing.stderr and not (tmp_path / "out.jsonl").exists()
+    assert missing.returncode == 2 and "Add y=AGENT" in missing.stderr and not (tmp_path / "out.jsonl").exists()
     assert tool("agent-ref", rows, "x=agent", "y=other", "-o", "out.jsonl", cwd=tmp_path).returncode == 0
     assert json.loads((tmp_path / "out.jsonl").read_text().splitlines()[1])["agent_ref"] == {"type": "responses_api_agents", "name": "other"}
 
@@ -105,28 +106,178 @@ def test_fields_are_dropped_renamed_and_set(tmp_path: Path) -> None:
     assert tool("fields", rows, *options, "-o", "b.jsonl", cwd=tmp_path).returncode == 0
     first, second = map(json.loads, (tmp_path / "b.jsonl").open())
     assert first == {"mode": "all", "q": "One?", "expected_answer": "1"} and second == {"mode": "own", "q": "Two?", "expected_answer": "2"}
-    for wrong, message in (("q=answer", "a.jsonl:1: cannot rename q to answer"), ("none=x", "a.jsonl:1: cannot rename none"), ("q", "write OLD=NEW")):
+    for wrong, message in (("q=answer", "2 left out: 2 that cannot rename q to answer: answer is there (line 1)"), ("none=x", "cannot rename none to x: no none"), ("q", "OLD=NEW")):
         refused = tool("fields", rows, "--rename", wrong, "-o", "c.jsonl", cwd=tmp_path)
         assert refused.returncode == 2 and message in refused.stderr and not (tmp_path / "c.jsonl").exists()
 
 
 def test_from_chat_says_where_questions_with_answers_go(tmp_path: Path) -> None:
     result = tool("from-chat", write(tmp_path / "qa.jsonl", {"question": "One?", "answer": "1"}), "-o", "b.jsonl", cwd=tmp_path)
-    assert result.returncode == 2 and "qa.jsonl:1: no messages, its fields are question, answer" in result.stderr
+    assert result.returncode == 2 and "1 left out: 1 no messages, its fields are question, answer" in result.stderr
     assert "gym dataset render" in result.stderr and not (tmp_path / "b.jsonl").exists()
 
 
-@pytest.mark.parametrize("command", ["split FILE", "stats FILE", "rewards FILE", "agent-ref FILE a=b -o out", "from-chat FILE -o out", "fields FILE -o out"])
-@pytest.mark.parametrize(("content", "message"), [(None, "No such file"), ("", "no rows"), ('{"a": 1}\n{"a"\n', ":2: not JSON"), ("[1]\n", ":1: a row is a JSON object")])
+COMMANDS = ["split FILE", "stats FILE", "rewards FILE", "agent-ref FILE a=b -o out", "from-chat FILE -o out", "fields FILE -o out"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize(("content", "message"), [(None, "No such file"), ("", "no rows"), ('{"a"\n', "1 not JSON (line 1)"), ("[1]\n", "1 not a JSON object (line 1)")])
 def test_bad_files_get_one_clear_line(command: str, content: str | None, message: str, tmp_path: Path) -> None:
     path = tmp_path / "in.jsonl"
     if content is not None:
         path.write_text(content)
-    if "not JSON" in message and command.startswith(("rewards", "agent-ref", "from-chat")):
-        path.write_text('{"mean/reward": 1, "task_source": "a", "messages": []}\n{"a"\n')
     result = tool(*command.replace("FILE", str(path)).split(), cwd=tmp_path)
     assert result.returncode == 2 and message in result.stderr and result.stderr.count("\n") == 1
     assert sorted(p.name for p in tmp_path.rglob("*") if p.is_file() and p != path) == []
+
+
+GOOD = {
+    "messages": [{"role": "user", "content": "One?"}], "mean/reward": 0.5, "task_source": "a", "responses_create_params": {"input": "One?"},
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_broken_row_never_stops_a_file(command: str, tmp_path: Path) -> None:
+    good = {name: value for name, value in GOOD.items() if not (command.startswith("from-chat") and name.startswith("responses"))}
+    lines = [json.dumps(good | {"n": n, "responses_create_params": {"input": f"Question {n}"}} if "responses_create_params" in good else good | {"n": n}) for n in range(30)]
+    lines[7:7] = ["{", "", "[1]", '{"a": NaN}', '"\\ud800"']
+    path = tmp_path / "in.jsonl"
+    path.write_bytes(b"\xef\xbb\xbf" + "\r\n".join(lines).encode() + b"\r\n\xff\xfe\r\n")
+    result = tool(*command.replace("FILE", str(path)).split(), cwd=tmp_path)
+    assert result.returncode == 1 and "35 rows in, 30 out, 5 left out: 2 not JSON (line 8); 2 not a JSON object (line 10); 1 not UTF-8 (line 36)" in result.stderr
+    written = [line for p in tmp_path.rglob("*") if p.is_file() and p != path for line in p.open()]
+    assert len(written) in (0, 30) and (len(written) == 30) == (not command.startswith(("stats", "rewards")))
+
+
+ODD = [None, True, 0, 1.5, "", "x", "\ud800", [], [None], [[]], {}, {"role": None}, [{"role": []}], [{"content": {}}], 10**400, {"input": 5}, {"output": [[7]]}]
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, "rewards FILE --by a.b", "split FILE --by messages", "from-chat FILE -o out --calls-field calls"])
+def test_no_json_ends_in_a_traceback(command: str, tmp_path: Path) -> None:
+    """Each field that a command reads, with each kind of value; rows in = rows out + counted."""
+    names = ["messages", "tools", "prompt", "responses_create_params", "response", "mean/reward", "_ng_task_index", "task_source", "sample", "agent_ref", "task_input"]
+    rows = [GOOD | {name: value} for name in names for value in ODD]
+    inner = [{"role": role, "content": value, "tool_calls": calls} for role in ("user", "assistant", "tool") for value in ODD for calls in ODD]
+    rows += [{"messages": [message, {"role": "assistant", "content": "A"}]} for message in inner] + [{"messages": [{"role": "user", "content": "Q"}, message]} for message in inner]
+    rows += [{"responses_create_params": {"input": [{"role": "user", "content": value}, value]}, "response": {"output": [value]}} for value in ODD]
+    if command.startswith("agent-ref"):
+        rows = [row for row in rows if row.get("task_source") not in ("", "x", "\ud800")]
+    write(tmp_path / "in.jsonl", *rows)
+    result = tool(*command.replace("FILE", "in.jsonl").split(), cwd=tmp_path)
+    assert "Traceback" not in result.stderr and result.returncode in (0, 1), result.stderr
+    if "-o out" in command:
+        found = re.search(r"(\d+) rows in, (\d+) out, (\d+) left out: (.*)", result.stderr)
+        written = len((tmp_path / "out").read_text().splitlines())
+        counted = sum(int(reason.split()[0]) for reason in found[4].split("; ")) if found else 0
+        assert (int(found[1]) if found else written) == len(rows) == written + counted
+
+
+def chat(*messages: object, **fields: object) -> dict:
+    return {"messages": [{"role": role, **(said if isinstance(said, dict) else {"content": said})} for role, said in messages], **fields}
+
+
+CALL = {"id": "c1", "type": "function", "function": {"name": "weather", "arguments": '{"city": "Rome"}'}}
+PICTURE = [{"type": "text", "text": "What is it?"}, {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}]
+
+
+@pytest.mark.parametrize(("row", "reason"), [
+    (chat(("user", "Weather?"), ("assistant", {"content": None, "tool_calls": [CALL]})), "ends with a tool call"),
+    (chat(("user", "One?"), ("assistant", {"content": None, "function_call": {"name": "f", "arguments": "{}"}}), ("user", "and?"), ("assistant", "1")), "legacy function_call"),
+    (chat(("user", "One?"), ("function", {"name": "f", "content": "1"}), ("assistant", "1")), "legacy function_call"),
+    (chat(("user", "One?"), ("assistant", "1"), functions=[{"name": "f"}]), "legacy functions"),
+    (chat(("user", "One?"), ("assistant", {"content": "1", "weight": 0})), "weight 0"),
+    (chat(("user", "One?"), ("assistant", {"content": PICTURE})), "a picture in an assistant message"),
+    (chat(("user", [{"type": "image"}]), ("assistant", "1")), "neither text nor image_url"),
+    (chat(("user", [{"type": "input_audio", "input_audio": {}}]), ("assistant", "1")), "neither text nor image_url"),
+    (chat(("user", "One?"), ("assistant", {"content": None, "refusal": "No."})), "with refusal"),
+    (chat(("user", "One?"), ("assistant", "")), "closing answer is empty"),
+    (chat(("user", "One?"), ("assistant", "<think>1 and 1")), "reasoning without an end"),
+    (chat(("user", "One?"), ("assistant", "<tool_call>{}</tool_call>")), "a tool call as text"),
+    (chat(("user", "One?"), ("assistant", "1"), ("assistant", "2")), "two assistant messages"),
+    (chat(("assistant", "1")), "no prompt before the answer"),
+    (chat(("human", "One?"), ("assistant", "1")), "whose role is none of"),
+    (chat(("user", "One?"), ("assistant", "1"), tools="[{"), "not JSON"),
+    (chat(("user", "One?"), ("assistant", "1"), tools=[{"type": "function"}]), "a tool without a name"),
+    (chat(("user", "One?"), ("assistant", "1"), response={"output": []}), "a rollout"),
+    ({"responses_create_params": {"input": "One?"}}, "a task row already"),
+])
+def test_a_chat_row_is_never_silently_less(row: dict, reason: str, tmp_path: Path) -> None:
+    write(tmp_path / "a.jsonl", row, chat(("user", "Two?"), ("assistant", "2")))
+    result = tool("from-chat", "a.jsonl", "-o", "b.jsonl", cwd=tmp_path)
+    assert result.returncode == 1 and len((tmp_path / "b.jsonl").read_text().splitlines()) == 1
+    assert "2 rows in, 1 out, 1 left out: 1 " in result.stderr and reason in result.stderr
+
+
+def test_chat_rows_become_the_task_that_they_are(tmp_path: Path) -> None:
+    schema, flat = {"name": "weather", "parameters": {"type": "object"}}, {"type": "function", "name": "weather"}
+    rows = [
+        chat(("user", PICTURE), ("assistant", "A cat")),
+        chat(("user", "One?"), ("assistant", "1"), tools=[{"type": "function", "function": schema}]),
+        chat(("user", "One?"), ("assistant", "1"), tools=[{"type": "function", **schema}]),
+        chat(("user", "One?"), ("assistant", "1"), tools=json.dumps([{"type": "function", "function": schema}])),
+        chat(("user", "Weather?"), ("assistant", {"content": None, "tool_calls": [CALL]}), tools=[flat]),
+        chat(("user", "Weather?"), ("assistant", {"tool_calls": [{"function": {"name": "f", "arguments": {"a": 1}}}]}), ("tool", {"name": "f", "content": "sun"}), ("assistant", "Sunny")),
+        chat(("user", "One?"), ("assistant", [{"type": "text", "text": "fo"}, {"type": "text", "text": "ur"}])),
+        chat(("user", "One?"), ("assistant", {"content": "<think>easy</think>4", "reasoning_content": "easy"})),
+    ]
+    result = tool("from-chat", write(tmp_path / "a.jsonl", *rows), "--calls-field", "expected_answers", "-o", "b.jsonl", cwd=tmp_path)
+    assert result.returncode == 0 and result.stderr == "", result.stderr
+    assert result.stdout == ("b.jsonl: 8 rows, 0 without expected_answer\n  1 without what a task row has no place for: <think> of the answer\n"
+                             "  1 without what a task row has no place for: reasoning_content\n")
+    image, *with_tools, call, steps, joined, thought = map(json.loads, (tmp_path / "b.jsonl").open())
+    assert image["responses_create_params"]["input"] == [{"role": "user", "content": [
+        {"type": "input_text", "text": "What is it?"}, {"type": "input_image", "image_url": "https://example.com/a.png", "detail": "auto"}]}]
+    for row in with_tools:
+        assert row["responses_create_params"]["tools"] == [{"type": "function", "description": None, "strict": False, **schema}] and "tools" not in row
+    assert call["expected_answers"] == [{"name": "weather", "arguments": {"city": "Rome"}}] and len(call["responses_create_params"]["input"]) == 1
+    assert [item.get("call_id") for item in steps["responses_create_params"]["input"]] == [None, "call_1_0", "call_1_0"]
+    assert joined["expected_answer"] == "four" and thought["expected_answer"] == "4"
+
+
+def test_the_same_prompt_is_the_same_task_in_every_kind_of_file(tmp_path: Path) -> None:
+    asked = [{"role": "system", "content": "Be short."}, {"role": "user", "content": "Capital  of Peru?"}]
+    answer = {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "Lima"}]}
+    kinds = {
+        "task": {"responses_create_params": {"input": asked}},
+        "parts": {"responses_create_params": {"input": [asked[0], {"role": "user", "content": [{"type": "input_text", "text": "capital of peru?"}]}]}},
+        "developer": {"responses_create_params": {"input": [asked[0] | {"role": "developer"}, asked[1]]}},
+        "rollout": {"responses_create_params": {"input": asked}, "response": {"output": [answer]}, "reward": 1},
+        "brought": {"responses_create_params": {"input": []}, "response": {"output": [*asked, answer]}, "reward": 1},
+        "lists": {"responses_create_params": {"input": []}, "response": {"output": [[*asked, answer]]}, "reward": 1},
+        "chat": {"messages": [*asked, {"role": "assistant", "content": "Lima"}]},
+        "pair": {"prompt": asked, "chosen": [{"role": "assistant", "content": "Lima"}], "rejected": []},
+        "materialized": {"task_input": {"responses_create_params": {"input": asked}}},
+    }
+    other = {"responses_create_params": {"input": [{"role": "system", "content": "Shout."}, asked[1]]}}
+    write(tmp_path / "other.jsonl", other)
+    for name, row in kinds.items():
+        write(tmp_path / f"{name}.jsonl", row)
+        same = tool("stats", "task.jsonl", f"{name}.jsonl", cwd=tmp_path) if name != "task" else None
+        assert not same or (same.returncode == 1 and f"1 tasks are in both task.jsonl and {name}.jsonl" in same.stdout and "median 5" in same.stdout), (name, same)
+        different = tool("stats", "other.jsonl", f"{name}.jsonl", cwd=tmp_path)
+        assert different.returncode == 0 and "0 tasks are in both" in different.stdout, name
+
+
+def test_chat_rows_with_one_prompt_stay_on_one_side(tmp_path: Path) -> None:
+    rows = [chat(("user", f"Question {n}"), ("assistant", f"Answer {k}")) for n in range(20) for k in range(2)]
+    assert tool("split", write(tmp_path / "a.jsonl", *rows), "--validation", "0.5", cwd=tmp_path).returncode == 0
+    result = tool("stats", "data/train.jsonl", "data/validation.jsonl", cwd=tmp_path)
+    assert result.returncode == 0 and "0 tasks are in both" in result.stdout and "prompt words: min 2" in result.stdout
+    sides = [(tmp_path / f"data/{name}.jsonl").read_text().splitlines() for name in ("train", "validation")]
+    assert sorted(map(json.loads, sides[0] + sides[1]), key=str) == sorted(rows, key=str)
+
+
+def test_one_prompt_for_all_rows_asks_for_another_field(tmp_path: Path) -> None:
+    write(tmp_path / "a.jsonl", *(task("Guess the word.", word=f"word {n}") for n in range(30)))
+    result = tool("split", "a.jsonl", cwd=tmp_path)
+    assert result.returncode == 1 and "All rows have one prompt: --by takes another field" in result.stderr and not (tmp_path / "data/train.jsonl").exists()
+    assert tool("split", "a.jsonl", "--by", "word", cwd=tmp_path).returncode == 0
+
+
+@pytest.mark.parametrize(("rows", "p95"), [(1, 1), (10, 10), (19, 19), (20, 19), (21, 20), (100, 95), (101, 96)])
+def test_p95_is_a_length_that_95_percent_do_not_exceed(rows: int, p95: int, tmp_path: Path) -> None:
+    path = write(tmp_path / "a.jsonl", *(task("word " * n) for n in range(1, rows + 1)))
+    assert f"p95 {p95}, max {rows}\n" in tool("stats", path, cwd=tmp_path).stdout
 
 
 @pytest.mark.parametrize("arguments", [[], ["no-such-command"], ["split"], ["split", "a", "--validation", "2"], ["manifest", "a", "--note", "x"]])
@@ -161,7 +312,8 @@ def release(folder: Path, *arguments: str, lose: str = "") -> subprocess.Complet
     for name, text in {"gym": COLLATE, "python": f'#!/bin/bash\n[ "$1" = check_rows.py ] || exec {sys.executable} "$@"\n'}.items():
         (folder / "bin" / name).write_text(text)
         (folder / "bin" / name).chmod(0o755)
-    shutil.copy(FOLDER / "dataset_tool.py", folder)
+    for name in ("dataset_tool.py", "chat_input.py"):
+        shutil.copy(FOLDER / name, folder)
     (folder / "c.yaml").write_text("{}\n")
     environment = {**os.environ, "PATH": f"{folder / 'bin'}:{os.environ['PATH']}", "LOSE": lose}
     command = ["bash", FOLDER / "release_dataset.sh", "c.yaml", "server", *arguments]
@@ -208,13 +360,13 @@ def test_check_rows_names_file_line_and_reason(tmp_path: Path, gym_python: Path)
     good = task("One?", expected_answer="1")
     write(
         tmp_path / "bad.jsonl", good, {"messages": []}, {"responses_create_params": {"input": "x", "max_tokens": 1}}, "{", "[1]", "",
-        {"responses_create_params": {"input": []}}, {"responses_create_params": {"input": [{"role": "human", "content": "x"}]}},
+        task(" "), {"responses_create_params": {"input": [{"role": "human", "content": "x"}]}},
         task("No answer?"), {"responses_create_params": {"input": "x", "temperature": "hot"}, "expected_answer": "1"},
     )
     result = check("--resources-server", "string_match", "bad.jsonl")
     assert result.returncode == 1 and result.stdout.endswith("10 rows, 9 bad\n")
     for line, reason in {2: "responses_create_params: Field required", 3: "max_tokens: Extra inputs", 4: "not JSON", 5: "not a JSON object",
-                         6: "blank line", 7: "is empty", 8: "input.0", 9: "expected_answer: Field required", 10: "temperature"}.items():
+                         6: "blank line", 7: "an empty user message", 8: "input.0", 9: "expected_answer: Field required", 10: "temperature"}.items():
         assert any(f"bad.jsonl:{line}: " in out and reason in out for out in result.stdout.splitlines()), (line, result.stdout)
     assert not any("bad.jsonl:1:" in out for out in result.stdout.splitlines())
     for arguments, message in ((["none.jsonl"], "No such file"), ([os.devnull], "no rows"), (["--resources-server", "no_such", TASKS], "No schema")):
@@ -231,3 +383,28 @@ def test_check_rows_names_file_line_and_reason(tmp_path: Path, gym_python: Path)
         "empty.jsonl:1: expected_answer: is empty\nempty.jsonl:2: expected_answer: Field required\n"
         "empty.jsonl: 3 rows have a field that string_match does not read: id\nempty.jsonl: 3 rows, 2 bad\n"
     )
+
+
+@pytest.mark.gym
+def test_check_rows_sees_prompts_that_hold_the_answer_or_nothing(tmp_path: Path, gym_python: Path) -> None:
+    def check(*arguments: object) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([gym_python, FOLDER / "check_rows.py", *map(str, arguments)], cwd=tmp_path, capture_output=True, text=True)
+
+    asked, call = {"role": "user", "content": "Weather?"}, {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"}
+    reply = {"type": "message", "role": "assistant", "id": "m", "status": "completed", "content": [{"type": "output_text", "text": "Sun", "annotations": []}]}
+    endings = {"a tool call": [asked, call], "an assistant message": [asked, reply], "reasoning": [asked, {"type": "reasoning", "id": "r", "summary": []}]}
+    write(tmp_path / "a.jsonl", *({"responses_create_params": {"input": given}} for given in endings.values()),
+          {"responses_create_params": {"input": [asked, {"type": "function_call_output", "call_id": "x", "output": "1"}]}}, {"responses_create_params": {"input": " "}})
+    lines = check("a.jsonl").stdout.splitlines()
+    assert [line.partition(" ")[2] for line in lines[:3]] == [f"responses_create_params.input: ends with {name}, which gives the answer away" for name in endings]
+    assert "a tool's result without its call" in lines[3] and "holds no text" in lines[4] and lines[5] == "a.jsonl: 5 rows, 5 bad"
+    # Only where the environment's own example has no prompt either, or where the environment is not known.
+    write(tmp_path / "b.jsonl", {"responses_create_params": {"input": []}, "expected_answer": "1"})
+    for server, status in (((), 0), (("--resources-server", "aviary"), None), (("--resources-server", "string_match"), 1)):
+        result = check(*server, "b.jsonl")
+        assert ("is empty, the model gets no prompt" in result.stdout) == (status == 1) and (status is None or result.returncode == status), result
+        assert ("1 rows have no prompt: right only where the agent brings it" in result.stdout) == (status != 1)
+    write(tmp_path / "odd.jsonl", *({"responses_create_params": value} for value in ODD), *({"responses_create_params": {"input": [value]}} for value in ODD),
+          *({"responses_create_params": {"input": [{"role": "user", "content": value}]}} for value in ODD), "[" * 100_000)
+    odd = check("odd.jsonl", "--max-shown", "1000")
+    assert odd.returncode == 1 and "Traceback" not in odd.stderr and f"{3 * len(ODD) + 1} rows," in odd.stdout, odd.stderr[-900:]

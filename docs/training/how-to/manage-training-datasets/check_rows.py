@@ -31,6 +31,7 @@ except ImportError as error:
     sys.exit(print(f"{error}. Run this with the Python that has nemo-gym installed", file=sys.stderr) or 2)
 
 PARAMS = "responses_create_params"
+EMPTY = f"{PARAMS}.input: is empty, the model gets no prompt"
 
 
 def reasons(error: ValidationError, prefix: str = "") -> list[str]:
@@ -63,19 +64,40 @@ def check_params(params) -> list[str]:
     except ValidationError as error:
         return reasons(error, PARAMS)
     if not parsed.input:
-        return [f"{PARAMS}.input: is empty, the model gets no prompt"]
+        return [EMPTY]
     if isinstance(parsed.input, str):
-        return []
+        return [] if parsed.input.strip() else [f"{PARAMS}.input: holds no text"]
     # An item without a type that fits nothing else passes as this class.
     problems = [
         f"{PARAMS}.input.{i}: neither a message (user, assistant, system or developer, with content) nor an item with a type"
         for i, (given, item) in enumerate(zip(params["input"], parsed.input))
         if isinstance(item, NeMoGymResponseMcpListTools) and not (isinstance(given, dict) and given.get("type"))
     ]
-    last = params["input"][-1]
-    if not problems and isinstance(last, dict) and last.get("role") == "assistant":
-        problems.append(f"{PARAMS}.input: ends with an assistant message, which gives the answer away")
-    return problems
+    if problems:
+        return problems
+    calls, last = set(), parsed.input[-1]
+    for i, item in enumerate(parsed.input):
+        kind = getattr(item, "type", None)
+        calls |= {item.call_id} if kind == "function_call" else set()
+        if kind == "function_call_output" and item.call_id not in calls:
+            problems.append(f"{PARAMS}.input.{i}: a tool's result without its call")
+        if getattr(item, "role", None) == "user" and not (item.content.strip() if isinstance(item.content, str) else item.content):
+            problems.append(f"{PARAMS}.input.{i}: an empty user message")
+    given = {"function_call": "a tool call", "reasoning": "reasoning"}.get(getattr(last, "type", None))
+    given = "an assistant message" if getattr(last, "role", None) == "assistant" else given
+    return problems + ([f"{PARAMS}.input: ends with {given}, which gives the answer away"] if given else [])
+
+
+@cache
+def agent_brings_prompt(server: str | None) -> bool:
+    """Whether the shipped example of a server has no prompt either: its agent builds one from the task's fields."""
+    if server is None:
+        return True
+    try:
+        with open(find_server_dir(server) / "data" / "example.jsonl", "rb") as lines:
+            return not json.loads(next(lines))[PARAMS]["input"]
+    except (OSError, ValueError, LookupError, TypeError, StopIteration):
+        return False
 
 
 @cache
@@ -116,6 +138,8 @@ def check_line(line: bytes, schema, unread: Counter, failed: Counter, raw: bool 
         return ["blank line"]
     try:
         row = json.loads(line.decode("utf-8"), parse_constant=no_constant)
+    except RecursionError:
+        return ["not JSON that can be read: nested too deeply"]
     except ValueError as error:
         return [f"not JSON: {error}"]
     if not isinstance(row, dict):
@@ -138,6 +162,8 @@ def main() -> int:
     kind.add_argument("--resources-server", metavar="NAME", help="also check the task fields against this server's schema")
     parser.add_argument("--max-shown", type=int, default=20, metavar="N", help="bad rows to print for each file (default: %(default)s)")
     args = parser.parse_args()
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")
 
     schema = None
     if args.resources_server:
@@ -151,12 +177,15 @@ def main() -> int:
 
     worst = 0
     for path in args.files:
-        number = bad = 0
+        number = bad = without = 0
         unread, failed = Counter(), Counter()
         try:
             with open(path, "rb") as lines:
                 for number, line in enumerate(lines, 1):
                     problems = check_line(line, schema, unread, failed, args.raw)
+                    if EMPTY in problems and agent_brings_prompt(args.resources_server):
+                        problems.remove(EMPTY)
+                        without += 1
                     bad += bool(problems)
                     if bad <= args.max_shown:
                         for problem in problems:
@@ -169,6 +198,8 @@ def main() -> int:
             return 2
         for field, count in sorted(unread.items()):
             print(f"{path}: {count + failed[field]} rows have a field that {args.resources_server} does not read: {field}")
+        if without:
+            print(f"{path}: {without} rows have no prompt: right only where the agent brings it, as those of aviary, gdpval and SWE tasks do")
         print(f"{path}: {number} rows, {bad} bad")
         worst = max(worst, int(bad > 0))
     return worst

@@ -8,12 +8,15 @@
     python dataset_tool.py from-chat FILE    chat-messages rows to Gym rows
     python dataset_tool.py fields FILE       rename, set and drop the fields of each row
 
-Exit code: 0 done, 1 the data says no, 2 bad input.
+A row that cannot be done rightly is left out and counted.
+
+Exit code: 0 done, 1 rows were left out or the data says no, 2 bad input.
 """
 
 from __future__ import annotations
 
 import argparse
+import codecs
 import hashlib
 import importlib.metadata
 import json
@@ -23,35 +26,75 @@ import sys
 from collections import Counter
 from contextlib import ExitStack, contextmanager
 from datetime import datetime, timezone
+from itertools import takewhile
 from pathlib import Path
+
+from chat_input import Refused, task_row
 
 
 SHOWN = 20
+NUMBERS = "no prompt"
 
 
 class BadInput(Exception):
     """What is wrong with the input and what to do, in one line."""
 
 
-def rows(path: Path):
-    """Yield (line number, row) for each line of a JSONL file."""
-    number = 0
+class Nothing(Exception):
+    """The data say no, which is told already: no file is written."""
+
+
+class Count:
+    """The rows of a file: how many there are, and which are left out for what reason."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.rows, self.reasons = path, 0, {}
+
+    @property
+    def out(self) -> int:
+        return sum(len(lines) for lines in self.reasons.values())
+
+    def leave(self, number: int, reason: str) -> None:
+        self.reasons.setdefault(reason, []).append(number)
+
+    def done(self) -> int:
+        """Name what was left out. Returns the exit code; raises BadInput if no row is left."""
+        if not self.rows:
+            raise BadInput(f"{self.path}: no rows")
+        if not self.out:
+            return 0
+        told = "; ".join(f"{len(lines)} {reason} (line {lines[0]})" for reason, lines in self.reasons.items())
+        told = f"{self.path}: {self.rows} rows in, {self.rows - self.out} out, {self.out} left out: {told}"
+        if self.out == self.rows:
+            raise BadInput(told)
+        print(told, file=sys.stderr)
+        return 1
+
+
+def no_constant(name: str):
+    raise ValueError(f"{name} is not JSON")
+
+
+def rows(path: Path, count: Count):
+    """Yield (line number, line, row) for each JSON object of a JSONL file; count the lines that hold none."""
     try:
-        with open(path, encoding="utf-8") as lines:
+        with open(path, "rb") as lines:
             for number, line in enumerate(lines, 1):
+                line = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
+                if not line.strip():
+                    continue
+                count.rows += 1
                 try:
-                    row = json.loads(line)
-                except ValueError as error:
-                    raise BadInput(f"{path}:{number}: not JSON ({error}). Find every such line: python check_rows.py --raw {path}") from None
-                if not isinstance(row, dict):
-                    raise BadInput(f"{path}:{number}: a row is a JSON object, this is {json.dumps(row)[:40]}")
-                yield number, row
+                    row = json.loads(line.decode(), parse_constant=no_constant)
+                except (ValueError, RecursionError) as error:
+                    count.leave(number, "not UTF-8" if isinstance(error, UnicodeDecodeError) else "not JSON")
+                    continue
+                if isinstance(row, dict):
+                    yield number, line, row
+                else:
+                    count.leave(number, "not a JSON object")
     except OSError as error:
         raise BadInput(f"{path}: {error.strerror or error}") from None
-    except UnicodeDecodeError as error:
-        raise BadInput(f"{path}:{number + 1}: not UTF-8 ({error.reason})") from None
-    if not number:
-        raise BadInput(f"{path}: no rows")
 
 
 @contextmanager
@@ -60,27 +103,13 @@ def writing(path: Path):
     temporary = path.with_name(path.name + ".tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(temporary, "w", encoding="utf-8") as out:
+        with open(temporary, "wb") as out:
             yield out
         os.replace(temporary, path)
     except OSError as error:
         raise BadInput(f"{path}: {error.strerror or error}") from None
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def text_of(content) -> str:
-    """The text of a message content, which is a string or a list of parts."""
-    if isinstance(content, list):
-        return " ".join(str(part.get("text", "")) for part in content if isinstance(part, dict))
-    return content if isinstance(content, str) else ""
-
-
-def messages(row: dict) -> list:
-    """The input items of a row, whatever wraps them."""
-    source = row.get("task_input") if isinstance(row.get("task_input"), dict) else row
-    given = (source.get("responses_create_params") or {}).get("input")
-    return [{"role": "user", "content": given}] if isinstance(given, str) else given or []
 
 
 def field(row: dict, dotted: str) -> str:
@@ -91,83 +120,147 @@ def field(row: dict, dotted: str) -> str:
     return str(value)
 
 
+def prompt(row: dict) -> list:
+    """What is asked in a task row, a rollout, a chat row or a pair: its messages up to the last one of a user."""
+    source = row.get("task_input") if isinstance(row.get("task_input"), dict) else row
+    params, response = source.get("responses_create_params"), row.get("response")
+    given = params.get("input") if isinstance(params, dict) else row.get("messages") or row.get("prompt")
+    if not given and isinstance(response, dict) and isinstance(response.get("output"), list):  # the agent brought the prompt
+        output = response["output"]
+        output = output[0] if output and isinstance(output[0], list) else output
+        given = list(takewhile(lambda item: isinstance(item, dict) and item.get("role") in ("system", "developer", "user"), output))
+    items = [{"role": "user", "content": given}] if isinstance(given, str) else given if isinstance(given, list) else []
+    items = [item for item in items if isinstance(item, dict)]
+    users = [number for number, item in enumerate(items) if item.get("role") == "user"]
+    return items[: users[-1] + 1] if users else [item for item in items if item.get("role") != "assistant"]
+
+
+def said(content: object) -> str:
+    """A content as text: a string, the texts of its parts, the addresses of its pictures."""
+    if not isinstance(content, list):
+        return content if isinstance(content, str) else json.dumps(content) if content else ""
+    parts = [part for part in content if isinstance(part, dict)]
+    pictures = [part["image_url"] for part in parts if part.get("image_url")]
+    pictures = [picture.get("url") if isinstance(picture, dict) else picture for picture in pictures]
+    return "".join([*(str(part.get("text") or "") for part in parts), *map(str, pictures)])
+
+
+def parsed(arguments: object) -> str:
+    """The arguments of a call, which are JSON text or an object, in one form."""
+    try:
+        return json.dumps(json.loads(arguments) if isinstance(arguments, str) else arguments, sort_keys=True)
+    except (ValueError, RecursionError):
+        return str(arguments)
+
+
 def task(row: dict, by: str | None = None) -> str:
-    """What makes two rows the same task: their last user message without case and spacing, or the field ``by``."""
+    """What makes two rows the same task: the same prompt without case and white space, or the same field ``by``.
+
+    A task row without a prompt, which its agent brings, is known by its fields, a rollout without one by its numbers.
+    """
     if by:
         return field(row, by)
-    asked = [text_of(m.get("content")) for m in messages(row) if isinstance(m, dict) and m.get("role") == "user"]
-    return " ".join(asked[-1].lower().split()) if asked else json.dumps(row, sort_keys=True)
+    lines = []
+    for item in prompt(row):
+        calls = [call.get("function") for call in item.get("tool_calls") or [] if isinstance(call, dict)] if isinstance(item.get("tool_calls"), list) else []
+        calls += [item] if item.get("type") == "function_call" else []
+        text = said(item.get("content") or item.get("output"))
+        role = "tool" if item.get("type") == "function_call_output" else str(item.get("role")).replace("developer", "system")
+        lines += [f"{role} {text}"] if text else []
+        lines += [f"call {call.get('name')} {parsed(call.get('arguments'))}" for call in calls if isinstance(call, dict)]
+    if lines:
+        return "\n".join(" ".join(line.casefold().split()) for line in lines)
+    if "response" in row:
+        return json.dumps([NUMBERS, row.get("task_source") or row.get("agent_ref"), row.get("_ng_task_index", row.get("response"))], sort_keys=True)
+    return json.dumps({name: value for name, value in row.items() if not name.startswith("_ng_")}, sort_keys=True)
 
 
 def digest(text: str) -> int:
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
+    return int.from_bytes(hashlib.sha256(text.encode(errors="surrogatepass")).digest()[:8], "big")
 
 
 def split(args) -> int:
     paths = {name: args.out_dir / f"{name}.jsonl" for name in ("train", "validation")}
     if any(path.resolve() == args.file.resolve() for path in paths.values()):
         raise BadInput(f"{args.file} would be overwritten. Choose another --out-dir")
-    counts, tasks, dropped = Counter(), {name: set() for name in paths}, 0
+    counts, tasks, dropped, count = Counter(), {name: set() for name in paths}, 0, Count(args.file)
     with ExitStack() as stack:
         outs = {}
-        for _, row in rows(args.file):
+        for _, line, row in rows(args.file, count):
             outs = outs or {name: stack.enter_context(writing(path)) for name, path in paths.items()}
             key = digest(f"{args.seed} {task(row, args.by)}")
             name = "validation" if key < args.validation * 2**64 else "train"
             if args.unique and key in tasks[name]:
                 dropped += 1
                 continue
-            outs[name].write(json.dumps(row) + "\n")
+            outs[name].write(line.rstrip(b"\r\n") + b"\n")
             counts[name] += 1
             tasks[name].add(key)
+        status = count.done()
         empty = [name for name in paths if not counts[name]]
         if empty:
-            raise SystemExit(f"{args.file}: every task fell on one side, {empty[0]} is empty. Change --validation, --seed or --by")
+            same = " All rows have one prompt: --by takes another field." if sum(map(len, tasks.values())) == 1 and not args.by else ""
+            print(f"{args.file}: every task fell on one side, {empty[0]} is empty.{same or ' Change --validation, --seed or --by'}", file=sys.stderr)
+            raise Nothing
     for name, path in paths.items():
         print(f"{path}: {counts[name]} rows, {len(tasks[name])} {args.by or 'tasks'}")
     if args.unique:
         print(f"{dropped} rows dropped, they repeat {'the ' + args.by if args.by else 'the task'} of an earlier one")
-    return 0
+    return status
 
 
 def stats(args) -> int:
     seen: dict[Path, set[int]] = {}
+    status = 0
     for path in args.files:
-        tasks, groups, words, repeats = {}, Counter(), [], []
-        for number, row in rows(path):
-            first = tasks.setdefault(digest(task(row)), number)
+        tasks, groups, words, repeats, numbered, count = {}, Counter(), [], [], set(), Count(path)
+        for number, _, row in rows(path, count):
+            name = task(row)
+            first = tasks.setdefault(digest(name), number)
+            if name.startswith(f'["{NUMBERS}"'):
+                numbered.add(digest(name))
             if first != number and len(repeats) < SHOWN:
                 repeats.append(f"  line {number} repeats the task of line {first}")
             if args.by:
                 groups[field(row, args.by)] += 1
-            words.append(sum(len(text_of(m.get("content")).split()) for m in messages(row) if isinstance(m, dict)))
+            words.append(sum(len(said(m.get("content")).split()) for m in prompt(row)))
+        status |= count.done()
         words.sort()
-        seen[path] = set(tasks)
+        seen[path] = tasks.keys() - numbered
         print(f"{path}: {len(words)} rows, {len(tasks)} tasks, {len(words) - len(tasks)} rows repeat a task")
         print(*repeats, sep="\n", end="\n" * bool(repeats))
-        print(f"  prompt words: min {words[0]}, median {statistics.median(words):g}, p95 {words[int(0.95 * (len(words) - 1))]}, max {words[-1]}")
+        # p95: the smallest length that at least 95 % of the rows do not exceed.
+        p95 = words[-(-95 * len(words) // 100) - 1]
+        print(f"  prompt words: min {words[0]}, median {statistics.median(words):g}, p95 {p95}, max {words[-1]}")
+        if empty := words.count(0):
+            print(f"  {empty} rows have no prompt: their agent brings it")
+        if numbered:
+            print(f"  {len(numbered)} of these tasks are known by _ng_task_index alone: they are not compared with other files")
         if args.by:
             print(f"  {args.by}: " + ", ".join(f"{name} {n}" for name, n in groups.most_common()))
-    shared = False
     files = list(seen)
     for i, first in enumerate(files):
         for second in files[i + 1 :]:
             both = len(seen[first] & seen[second])
-            shared |= bool(both)
+            status |= bool(both)
             print(f"{both} tasks are in both {first} and {second}")
-    return 1 if shared else 0
+    return status
 
 
 def rewards(args) -> int:
-    means, groups, lines = [], {}, {"never solved": [], "always solved": []}
-    for number, row in rows(args.file):
-        if not isinstance(row.get("mean/reward"), (int, float)):
-            raise BadInput(f"{args.file}:{number}: no mean/reward. This command reads the *_reward_profiling.jsonl of gym eval profile")
-        means.append(row["mean/reward"])
-        if means[-1] in (0, 1) and isinstance(row.get("_ng_task_index"), int):
-            lines["always solved" if means[-1] else "never solved"].append(row["_ng_task_index"] + 1)
+    means, groups, lines, count = [], {}, {"never solved": [], "always solved": []}, Count(args.file)
+    for number, _, row in rows(args.file, count):
+        mean = row.get("mean/reward")
+        if isinstance(mean, bool) or not isinstance(mean, (int, float)) or not -1e300 < mean < 1e300:
+            count.leave(number, "without mean/reward, which *_reward_profiling.jsonl of gym eval profile has")
+            continue
+        means.append(mean)
+        if mean in (0, 1) and isinstance(row.get("_ng_task_index"), int):
+            lines["always solved" if mean else "never solved"].append(row["_ng_task_index"] + 1)
         if args.by:
-            groups.setdefault(field(row.get("sample", row), args.by), []).append(row["mean/reward"])
+            sample = row.get("sample")
+            groups.setdefault(field(sample if isinstance(sample, dict) else row, args.by), []).append(mean)
+    status = count.done()
     print(f"{len(means)} tasks, mean reward {statistics.mean(means):.3f}")
     bins = Counter(min(int(10 * m), 9) if 0 <= m <= 1 else None for m in means)
     for i in range(10):
@@ -182,7 +275,7 @@ def rewards(args) -> int:
             print(f"  {name}: lines {', '.join(map(str, sorted(numbers)[:SHOWN]))}{', and more' if len(numbers) > SHOWN else ''}")
     for name, values in sorted(groups.items()):
         print(f"  {name}: {len(values)} tasks, mean reward {statistics.mean(values):.3f}")
-    return 0
+    return status
 
 
 def manifest(args) -> int:
@@ -211,119 +304,77 @@ def manifest(args) -> int:
             entry["rows"] = lines + (last != b"\n")
         record["files"][str(path)] = entry
     with writing(args.output) as out:
-        json.dump(record, out, indent=2)
-        out.write("\n")
+        out.write(json.dumps(record, indent=2).encode() + b"\n")
     for path, entry in record["files"].items():
         print(f"{entry['sha256']}  {path}")
     return 0
 
 
-def agent_ref(args) -> int:
-    agents = {}
-    for pair in args.agents:
-        source, mark, agent = pair.partition("=")
-        if not (source and mark and agent):
-            raise BadInput(f"{pair}: write TASK_SOURCE=AGENT")
-        agents[source] = agent
-    done = 0
-    with ExitStack() as stack:
-        out = None
-        for number, row in rows(args.file):
-            source = row.get("task_source")
-            if source not in agents:
-                raise BadInput(f"{args.file}:{number}: no agent given for task_source {source!r}. Add {source}=AGENT")
-            row["agent_ref"] = {"type": "responses_api_agents", "name": agents[source]}
-            out = out or stack.enter_context(writing(args.output))
-            out.write(json.dumps(row) + "\n")
-            done += 1
-    print(f"{args.output}: {done} rows")
-    return 0
-
-
-def input_items(chat: list) -> list:
-    """Chat Completions messages as Responses API input items."""
-    items = []
-    for message in chat:
-        role, content = message["role"], message.get("content")
-        if role == "tool":
-            items.append({"type": "function_call_output", "call_id": message["tool_call_id"], "output": text_of(content)})
-            continue
-        if content:
-            items.append({"role": role, "content": text_of(content)})
-        for call in message.get("tool_calls") or []:
-            arguments = call["function"]["arguments"]
-            items.append({
-                "type": "function_call",
-                "call_id": call["id"],
-                "name": call["function"]["name"],
-                "arguments": arguments if isinstance(arguments, str) else json.dumps(arguments),
-            })
-    return items
-
-
-def flat_tool(tool: dict) -> dict:
-    """A Chat Completions function tool in the Responses API's flat form."""
-    function = tool["function"]
-    return {
-        "type": "function",
-        "name": function["name"],
-        "description": function.get("description"),
-        "parameters": function.get("parameters"),
-        "strict": function.get("strict", False),
-    }
-
-
-def pairs(given: list[str], option: str, form: str) -> dict[str, str]:
+def pairs(given: list[str], form: str) -> dict[str, str]:
     for pair in given:
         name, mark, value = pair.partition("=")
         if not (name and mark and value):
-            raise BadInput(f"{option} {pair}: write {form}")
+            raise BadInput(f"{pair}: write {form}")
     return dict(pair.split("=", 1) for pair in given)
 
 
-def from_chat(args) -> int:
-    done = unanswered = 0
-    constants = pairs(args.set, "--set", "FIELD=VALUE")
-    with ExitStack() as stack:
-        out = None
-        for number, row in rows(args.file):
-            if "messages" not in row:
-                raise BadInput(f"{args.file}:{number}: no messages, its fields are {', '.join(row)}. Rows with a question go through gym dataset render")
+def rewrite(args, change, told=lambda: "") -> int:
+    """Write ``change(row)`` for each row to ``args.output``; a row for which it raises Refused is left out and counted."""
+    count = Count(args.file)
+    with writing(args.output) as out:
+        for number, _, row in rows(args.file, count):
             try:
-                chat = list(row.pop("messages"))
-                if chat and chat[-1]["role"] == "assistant" and not chat[-1].get("tool_calls"):
-                    row.setdefault(args.answer_field, text_of(chat.pop()["content"]))
-                params = {"input": input_items(chat)}
-                if row.get("tools"):
-                    params["tools"] = [flat_tool(tool) for tool in row["tools"]]
-            except (KeyError, TypeError, AttributeError) as error:
-                raise BadInput(f"{args.file}:{number}: not a chat row ({type(error).__name__}: {error})") from None
-            row.pop("tools", None)
-            out = out or stack.enter_context(writing(args.output))
-            row = {"responses_create_params": params, **constants, **row}
-            out.write(json.dumps(row) + "\n")
-            done += 1
-            unanswered += args.answer_field not in row
-    print(f"{args.output}: {done} rows, {unanswered} without {args.answer_field}")
-    return 0
+                out.write(json.dumps(change(row)).encode() + b"\n")
+            except Refused as reason:
+                count.leave(number, str(reason))
+        status = count.done()
+    print(f"{args.output}: {count.rows - count.out} rows{told()}")
+    return status
+
+
+def agent_ref(args) -> int:
+    agents = pairs(args.agents, "TASK_SOURCE=AGENT")
+
+    def change(row: dict) -> dict:
+        source = row.get("task_source")
+        if not isinstance(source, str):
+            raise Refused("without task_source")
+        if source not in agents:
+            raise BadInput(f"{args.file}: no agent given for task_source {source!r}. Add {source}=AGENT")
+        return row | {"agent_ref": {"type": "responses_api_agents", "name": agents[source]}}
+
+    return rewrite(args, change)
+
+
+def from_chat(args) -> int:
+    constants, unanswered, lost = pairs(args.set, "--set FIELD=VALUE"), 0, Counter()
+
+    def change(row: dict) -> dict:
+        nonlocal unanswered
+        task, without = task_row(row, args.answer_field, args.calls_field)
+        lost.update(without)
+        unanswered += not {args.answer_field, args.calls_field} & task.keys()
+        return {"responses_create_params": task.pop("responses_create_params"), **constants, **task}
+
+    def told() -> str:
+        places = "".join(f"\n  {count} without what a task row has no place for: {name}" for name, count in sorted(lost.items()))
+        return f", {unanswered} without {args.answer_field}{places}"
+
+    return rewrite(args, change, told)
 
 
 def fields(args) -> int:
-    done, names, constants = 0, pairs(args.rename, "--rename", "OLD=NEW"), pairs(args.set, "--set", "FIELD=VALUE")
-    with ExitStack() as stack:
-        out = None
-        for number, row in rows(args.file):
-            for name in args.drop:
-                row.pop(name, None)
-            for old, new in names.items():
-                if old not in row or new in row:
-                    raise BadInput(f"{args.file}:{number}: cannot rename {old} to {new}, the row has {', '.join(row)}")
-                row[new] = row.pop(old)
-            out = out or stack.enter_context(writing(args.output))
-            out.write(json.dumps(row | {name: row.get(name, value) for name, value in constants.items()}) + "\n")
-            done += 1
-    print(f"{args.output}: {done} rows")
-    return 0
+    names, constants = pairs(args.rename, "--rename OLD=NEW"), pairs(args.set, "--set FIELD=VALUE")
+
+    def change(row: dict) -> dict:
+        row = {name: value for name, value in row.items() if name not in args.drop}
+        for old, new in names.items():
+            if old not in row or new in row:
+                raise Refused(f"that cannot rename {old} to {new}: {f'{new} is there' if new in row else f'no {old}'}")
+            row[new] = row.pop(old)
+        return {name: value for name, value in constants.items() if name not in row} | row
+
+    return rewrite(args, change)
 
 
 def fraction(text: str) -> float:
@@ -346,7 +397,7 @@ def main() -> int:
     sub.add_argument("file", type=Path)
     sub.add_argument("--validation", type=fraction, default=0.2, help="share of tasks for validation (default: %(default)s)")
     sub.add_argument("--seed", type=int, default=0, help="another seed, another split (default: %(default)s)")
-    sub.add_argument("--by", help="keep rows with the same value of this field together, e.g. metadata.family (default: the last user message)")
+    sub.add_argument("--by", help="keep rows with the same value of this field together, e.g. metadata.family (default: the whole prompt)")
     sub.add_argument("--unique", action="store_true", help="drop rows that repeat the task (or the --by value) of an earlier row")
     sub.add_argument("--out-dir", type=Path, default=Path("data"), help="folder for both files (default: %(default)s)")
 
@@ -372,6 +423,7 @@ def main() -> int:
     sub.add_argument("file", type=Path)
     sub.add_argument("-o", "--output", type=Path, required=True)
     sub.add_argument("--answer-field", default="expected_answer", help="task field that receives a closing assistant message (default: %(default)s)")
+    sub.add_argument("--calls-field", metavar="NAME", help="task field that receives a closing tool call, e.g. expected_answers for xlam_fc; without it such a row is left out")
     sub.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="value of a field in every row that lacks it; repeatable")
 
     sub = command("fields", fields, "Drop, rename and set top-level fields of each row, in this order.")
@@ -382,11 +434,18 @@ def main() -> int:
     sub.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="value of a field in every row that lacks it; repeatable")
 
     args = parser.parse_args()
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")
     try:
         return args.run(args)
     except BadInput as error:
         print(error, file=sys.stderr)
         return 2
+    except RecursionError:
+        print("A row is nested too deeply. Find it: python check_rows.py --raw FILE", file=sys.stderr)
+        return 2
+    except Nothing:
+        return 1
 
 
 if __name__ == "__main__":
