@@ -48,8 +48,8 @@ test: html .venv/test gym trainers browser  ## run every page against the real p
 test-page: .venv/test gym trainers  ## run one page: make test-page PAGE=NAME
 	@$(PYTEST) $(PAGE_FILE)
 
-outputs: .venv/test gym trainers  ## record again the outputs that pages show: all pages, or PAGE=NAME
-	@$(PYTEST) $(if $(PAGE),$(PAGE_FILE),docs) --update-outputs
+outputs: .venv/test gym trainers  ## record again the outputs that pages show: all pages, or PAGE=NAME; NUMBERS=yes puts numbers where ... hides them
+	@$(PYTEST) $(if $(PAGE),$(PAGE_FILE),docs) --update-outputs $(if $(NUMBERS),--numbers)
 	@PYTHONPATH=tests $(BIN)/python tests/record.py
 	@git --no-pager diff --stat -- docs 2>/dev/null || true
 

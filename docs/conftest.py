@@ -62,7 +62,8 @@ def page(
     outside = [entry for entry in os.environ["PATH"].split(":") if not Path(entry).is_relative_to(ROOT)]
     environment |= {"PATH": ":".join(outside), "COLUMNS": "100", "TERM": "dumb", "NO_COLOR": "1", "PYTHONUNBUFFERED": "1"}
     require_free_ports()
-    page = Page(path, folder, programs, environment, gym, request.config.getoption("--update-outputs"))
+    page = Page(path, folder, programs, environment, gym, request.config.getoption("--update-outputs"),
+                request.config.getoption("--numbers"))
     yield page
     page.close()
     record.keep(page)
@@ -70,3 +71,4 @@ def page(
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-outputs", action="store_true", help="write what commands print into the pages")
+    parser.addoption("--numbers", action="store_true", help="with --update-outputs: numbers instead of ellipses")

@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import compare
+from compare import Varies
 from sybil import Document, Example, Region
 from terminals import Shell, Terminals
 
@@ -80,13 +82,15 @@ def blocks_of(text: str, source: Path) -> Iterator[tuple[re.Match, Block]]:
         yield match, Block(kind, argument.strip(), options, "\n".join(lines).strip("\n"), line, source)
 
 
-def shown_matches(shown: str, printed: str) -> bool:
-    """Does the output that a page shows fit what came out? A line `...` stands for any lines, `...` in a line for any text."""
-    pattern = "".join(
-        r"(?:.*\n)*?" if line.strip() == "..." else re.escape(line).replace(r"\.\.\.", ".*?") + "\n"
-        for line in shown.splitlines()
-    )
-    return re.fullmatch(pattern, printed + "\n" if printed else "") is not None
+def outputs_of(text: str, source: Path) -> list[str]:
+    """The lines that a page shows as printed."""
+    shown = []
+    for _, block in blocks_of(text, source):
+        if block.kind == "console":
+            shown += [line for _, output in block.commands() for line in output.split("\n")]
+        elif block.kind == "text":
+            shown += block.text.split("\n")
+    return shown
 
 
 def path_from(block: Block) -> Path:
@@ -157,8 +161,11 @@ class Gym:
 class Page:
     """A reader at work on one page: a folder with the page's files, a shell, and the programs left running."""
 
-    def __init__(self, path: Path, folder: Path, programs: Path, environment: dict[str, str], gym: Gym, update: bool) -> None:
-        self.path, self.folder, self.gym, self.update = path, folder, gym, update
+    def __init__(
+        self, path: Path, folder: Path, programs: Path, environment: dict[str, str], gym: Gym, update: bool = False,
+        numbers: bool = False, varies: Path = DOCS / "varies",
+    ) -> None:  # fmt: skip
+        self.path, self.folder, self.gym, self.update, self.numbers = path, folder, gym, update, numbers
         self.environment = {**environment, "PATH": f"{programs}:{gym.folder / 'bin'}:{environment['PATH']}"}
         self.shell = Shell(folder, folder.parent / f"{folder.name}.state", self.environment)
         self.terminals = Terminals()
@@ -172,6 +179,7 @@ class Page:
             block for fence in own if fence.kind == "{include}"
             for _, block in blocks_of(path_from(fence).read_text(encoding="utf-8"), path_from(fence))
         ]
+        self.varies = {block.source: Varies(varies, block.source) for block in own + included}
         self.expected = sum(1 for block in own if block.kind.strip("{}") not in SILENT)
         self.tried = 0
         self.all_commands = "\n".join(
@@ -226,17 +234,16 @@ class Page:
             return self._keep_running(block, commands)
         outputs = []
         for number, (command, shown) in enumerate(commands):
-            printed = self.shell.run(command, COMMAND_SECONDS)
+            printed = self._as_home(self.shell.run(command, COMMAND_SECONDS))
             self.printed += printed + "\n"
             expects_failure = number + 1 < len(commands) and commands[number + 1][0] == "echo $?"
             if self.shell.status and not expects_failure:
                 return f"$ {command}\nexit code {self.shell.status}:\n{printed}\n{self._others()}"
-            matches = shown_matches(shown, printed)
-            if not matches and not self.update:
-                return f"$ {command}\nthe page shows:\n{shown}\nit printed:\n{printed}\n{self._others()}"
-            outputs.append(shown if matches else printed.replace(str(self.folder), "..."))
-        if self.update:
-            self._rewrite(block, "\n".join(f"$ {c}" + (f"\n{o}" if o else "") for (c, _), o in zip(commands, outputs)))
+            text, problem = self._hold(block, shown, printed)
+            if problem is not None:
+                return f"$ {command}\n{problem}the page shows:\n{shown}\nit printed:\n{printed}\n{self._others()}"
+            outputs.append(text)
+        self._show(block, outputs)
         return None
 
     def _keep_running(self, block: Block, commands: list[tuple[str, str]]) -> str | None:
@@ -244,9 +251,31 @@ class Page:
             return "a keep-running block holds one command, and its caption names the terminal"
         command, shown = commands[0]
         program = self.terminals.start(block.caption, command, self.folder, self.shell.environment)
-        if not program.wait_until(lambda seen: shown_matches(f"{shown}\n...", seen), START_SECONDS):
-            return f"$ {command}\nthe page shows:\n{shown}\nso far it printed:\n{program.seen()}"
+        program.wait_until(lambda seen: self._hold(block, shown, self._as_home(seen), "...", peek=True)[1] is None, START_SECONDS)
+        text, problem = self._hold(block, shown, self._as_home(program.seen()), "...")
+        if problem is not None:
+            return f"$ {command}\n{problem}the page shows:\n{shown}\nso far it printed:\n{program.seen()}"
+        self._show(block, [text])
         return None
+
+    def _as_home(self, printed: str) -> str:
+        """The page's folder as a reader may have it."""
+        return printed.replace(str(self.folder), f"/home/you/{self.folder.name}")
+
+    def _hold(self, block: Block, shown: str, printed: str, end: str = "", peek: bool = False) -> tuple[str, str | None]:
+        """What the page is to show, and what is wrong with what it shows."""
+        varies = self.varies[block.source]
+        if not self.update:
+            return shown, compare.problem(shown, printed, varies, end)
+        return compare.record(shown, printed, varies, end, self.numbers, peek)
+
+    def _show(self, block: Block, outputs: list[str]) -> None:
+        commands = [command for command, _ in block.commands()]
+        self._rewrite(block, "\n".join(f"$ {command}" + (f"\n{output}" if output else "") for command, output in zip(commands, outputs)))
+
+    def _rewrite(self, block: Block, text: str) -> None:
+        if self.update and text != block.text:
+            self.new_text.setdefault(block.source, []).append((block.text, text))
 
     def _others(self) -> str:
         return "".join(f"--- {name}\n{p.seen()[-3000:]}\n" for name, p in self.terminals.running.items())
@@ -267,8 +296,10 @@ class Page:
         return next((error for row in rows if (error := self.gym.ask("row", text=row))), None)
 
     def _text(self, block: Block) -> str | None:
-        seen = self.printed + self.terminals.output()
-        return None if shown_matches(f"...\n{block.text}\n...", seen) else "no command of this page has printed this"
+        seen = self.printed + self._as_home(self.terminals.output())
+        text, problem = self._hold(block, f"...\n{block.text}", seen, "...")
+        self._rewrite(block, text.removeprefix("...\n"))
+        return None if problem is None else f"no command of this page has printed this\n{problem}"
 
     def _file(self, block: Block) -> str | None:
         path = path_from(block)
@@ -310,10 +341,6 @@ class Page:
         self._record(block, "validated" if checked else "not-run", reason=block.caption.removeprefix(NOT_RUN))
         return None
 
-    def _rewrite(self, block: Block, text: str) -> None:
-        if text != block.text:
-            self.new_text.setdefault(block.source, []).append((block.text, text))
-
     def close(self) -> None:
         """Stop what runs, write recorded outputs into the page, and insist that the ports are free again."""
         self.terminals.stop()
@@ -327,6 +354,9 @@ class Page:
                         text = text[:match.start("body")] + match["body"].replace(pad(old), pad(new)) + text[match.end("body"):]
                         break
             source.write_text(text, encoding="utf-8")
+        if self.update and self.complete:
+            for source, varies in self.varies.items():
+                varies.write(outputs_of(source.read_text(encoding="utf-8"), source))
         require_free_ports()
 
 

@@ -16,7 +16,8 @@ from types import SimpleNamespace
 
 import pytest
 import record
-from pages import Gym, Page, blocks_of, require_free_ports, shown_matches
+from compare import Varies, fill, learn, problem, read, shown_matches
+from pages import DOCS, Gym, Page, blocks_of, outputs_of, require_free_ports
 
 SERVE = f"{sys.executable} -u -m http.server --bind 127.0.0.1 8000"
 
@@ -26,14 +27,15 @@ def run(tmp_path: Path):
     """Run the text of a page; give back the first error, and the page."""
     opened = []
 
-    def run(text: str, update: bool = False) -> tuple[str | None, Page]:
+    def run(text: str, **options: bool) -> tuple[str | None, Page]:
         path, folder = tmp_path / "page.md", tmp_path / "page"
         path.write_text(text)
         folder.mkdir(exist_ok=True)
         gym = Gym(Path(".venv-gym").absolute(), tmp_path / "servers")
-        page = Page(path, folder, tmp_path, {"PATH": os.environ["PATH"]}, gym, update)
+        page = Page(path, folder, tmp_path, {"PATH": os.environ["PATH"]}, gym, varies=tmp_path / "varies", **options)
         opened.append(page)
         errors = [page.check(block) for _, block in blocks_of(text, path)]
+        page.tried = page.expected
         return next((error for error in errors if error), None), page
 
     yield run
@@ -144,8 +146,108 @@ def test_ellipsis() -> None:
     assert shown_matches("a\n...\nd", "a\nb\nc\nd")
     assert shown_matches("...\nd", "d")
     assert shown_matches("took ... s", "took 3.2 s")
+    assert shown_matches("a\n...\nb\nc\n...\nd", "a\nb\nb\nc\nd")
     assert not shown_matches("took ... s", "took 3.2\n s")
     assert not shown_matches("a", "a\nb")
+    assert not shown_matches("a\n...\nb", "a\nb\nc")
+
+
+VARYING = [
+    # template, what the page shows, what fits as well, what does not
+    ("reward #", "reward 0.36", ["reward 0.9", "reward -0.125", "reward   0.4"], ["reward good", "reward 1", "reward", "score 0.4", "reward 0.4 x"]),
+    ("Knee: --concurrency #[3..6]", "Knee: --concurrency 4", ["Knee: --concurrency 6"], ["Knee: --concurrency 16", "Knee: --concurrency 4 s"]),
+    ("share #[0.2..0.9]", "share 0.5", ["share 0.9"], ["share 0.96", "share -0.5"]),
+    ("80 / 80 rollouts (100%) in #", "80 / 80 rollouts (100%) in 3.2 min", ["80 / 80 rollouts (100%) in 45s"], ["79 / 80 rollouts (98%) in 3 min"]),
+    ("in # (...)", "in 12 s (...)", ["in 1m 2s (4 left)"], ["in 12 (4 left)"]),
+    ("│ a │ # │", "│ a │  4 │", ["│ a │ 104 │", "│   a   │4│"], ["│ b │ 4 │"]),
+    ("┏━━━┳━━━┓", "┏━━━━┳━━━┓", ["┏━━━━━━━━┳━━━━┓"], ["┏━━━━━━┓"]),
+    ("at # on #", "at 22:05 on 2026-11-29", ["at 7:10 on 2027-01-02"], ["at 22 on 2026-11-29", "at 22:05 on Monday"]),
+    ("# of the size #", "36% of the size 12 kB", ["4.5 % of the size 1.2 MB"], ["36 of the size 12 kB", "36% of the size 12 s"]),
+    ("# note: # rows", "# note: 3 rows", ["# note: 12 rows"], ["note: 3 rows", "# note: 1.5 rows"]),
+    ('{"id":"r_#"}', '{"id":"r_8f3ac0de12"}', ['{"id":"r_0123456789"}', '{"id":"r_aaaabbbbcccc1"}'], ['{"id":"r_12"}', '{"id":"r_hello"}']),
+    ("wrote /tmp/#", "wrote /tmp/tmpab1/x.json", ["wrote /var/folders/a9/T/x.json"], ["wrote x.json", "wrote /tmp/a b"]),
+    ("http://127.0.0.1:# qwen3 0.7.0", "http://127.0.0.1:4023 qwen3 0.7.0", ["http://127.0.0.1:51 qwen3 0.7.0"], ["http://127.0.0.2:51 qwen3 0.7.0"]),
+]
+
+
+@pytest.mark.parametrize("template, shown, right, wrong", VARYING, ids=[case[0] for case in VARYING])
+def test_a_listed_line_varies_in_its_numbers_and_in_nothing_else(template: str, shown: str, right: list[str], wrong: list[str]) -> None:
+    listed = read(template)
+    for line in [shown, *right]:
+        assert shown_matches(shown, line, listed), line
+        assert shown_matches(f"...\n{shown}", f"first\n{line}", listed), line
+    assert [line for line in wrong if shown_matches(shown, line, listed)] == []
+    assert not shown_matches(shown, right[0], read("another line with #")), "a line that is not listed is exact"
+
+
+def test_a_number_out_of_its_range_is_named(tmp_path: Path) -> None:
+    varies = Varies(tmp_path, Path("page.md"))
+    varies.templates = read("Knee: --concurrency #[3..6]")
+    assert problem("Knee: --concurrency 4", "Knee: --concurrency 5", varies) is None
+    assert "16 is not within 3..6" in problem("Knee: --concurrency 4", "Knee: --concurrency 16", varies)
+    assert "has no template for this line" in problem("Peak: 4", "Peak: 16", varies)
+
+
+def test_what_a_recorded_run_teaches() -> None:
+    assert learn("3 of 4 in 5 s", "3 of 4 in 6 s", []) == ["3 of 4 in #"]
+    assert learn("3 of 4 in 5 s", "2 of 4 in 5 s", read("3 of 4 in #")) == ["# of 4 in #"]
+    assert learn("3 of 4", "3 of 4", []) == []
+    assert learn("3 of 4", "3 or 4", []) is None
+    assert learn("3 of 4", "3.5 of 4", []) is None
+    assert learn("knee 4", "knee 16", read("knee #[3..6]")) is None
+
+
+def test_numbers_where_an_ellipsis_hid_them() -> None:
+    assert fill("80 / 80 (100%) in ... (... rollouts/min)", "80 / 80 (100%) in 32 s (5.1 rollouts/min)") == (
+        "80 / 80 (100%) in 32 s (5.1 rollouts/min)", "80 / 80 (100%) in # (# rollouts/min)",
+    )  # fmt: skip
+    assert fill("reward  0... +-0...", "reward  0.362 +-0.02") == ("reward  0.362 +-0.02", "reward # +-#")
+    assert fill('{"n": ..., "text": "..."}', '{"n": 12, "text": "so 5 it is"}') == ('{"n": 12, "text": "..."}', '{"n": #, "text": "..."}')
+    assert fill("says ...", "says hello 5") is None
+    assert fill("...", "5") is None
+
+
+def test_a_page_learns_what_varies_and_is_held_to_the_rest(run, tmp_path: Path) -> None:
+    """The command prints another number on each run."""
+    tick = "echo $(( $(cat n 2>/dev/null) + 1 )) > n; echo run $(cat n) of 9 pages"
+    text = console(f"$ {tick}", "run ... of 9 pages") + running("Terminal 1", "bash -c 'echo $$ is ready; sleep 60'", "... is ready")
+
+    def again(text: str, **options: bool) -> tuple[str | None, str]:
+        error, page = run(text, **options)
+        page.close()
+        return error, page.path.read_text()
+
+    error, recorded = again(text, update=True, numbers=True)
+    assert error is None and "run 1 of 9 pages" in recorded and "..." not in recorded
+    listed = (tmp_path / "varies" / "page.txt").read_text()
+    assert listed == "# is ready\nrun # of 9 pages\n"
+    assert again(recorded) == (None, recorded)
+    assert again(recorded, update=True) == (None, recorded), "shown numbers stay"
+    assert "8 pages" in again(recorded.replace("9 pages\n", "8 pages\n"))[0]
+    (tmp_path / "varies" / "page.txt").write_text(listed.replace("run #", "run #[1..4]"))
+    assert "5 is not within 1..4" in again(recorded)[0]
+    assert "not within" in again(recorded, update=True)[0], "a range is the author's to change"
+    (tmp_path / "varies" / "page.txt").unlink()
+    assert "has no template" in again(recorded)[0]
+    assert again(recorded, update=True) == (None, recorded)
+    assert (tmp_path / "varies" / "page.txt").read_text() == listed
+
+
+def test_each_template_is_for_a_line_that_a_page_shows() -> None:
+    sources = {path.stem: path for path in (DOCS / "training").rglob("*.md")}
+    for file in (DOCS / "varies").glob("*.txt"):
+        assert file.stem in sources, f"{file}: there is no such page"
+        varies = Varies(file.parent, sources[file.stem])
+        shown = outputs_of(sources[file.stem].read_text(encoding="utf-8"), sources[file.stem])
+        assert varies.stale(shown) == [], f"{file}: no line of the page is like this"
+        lines = file.read_text(encoding="utf-8").splitlines()
+        assert lines == sorted(set(lines)), f"{file}: one line each, sorted"
+
+
+def test_a_stale_template_is_found(tmp_path: Path) -> None:
+    (tmp_path / "page.txt").write_text("took #\nknee #[3..6]\nreward #\n")
+    shown = outputs_of(console("$ true", "took 3 s", "knee 16") + "```text\nreward 0.5\n```\n", tmp_path / "page.md")
+    assert Varies(tmp_path, tmp_path / "page.md").stale(shown) == ["knee #[3..6]"]
 
 
 def running(caption: str, command: str, shown: str) -> str:
@@ -173,7 +275,7 @@ def test_an_interrupted_run_leaves_no_port_taken(tmp_path: Path) -> None:
         "import sys\nsys.path[:0] = ['tests']\nfrom pathlib import Path\nimport os\nfrom pages import Gym, Page, blocks_of\n"
         f"text = {running('Terminal 1', SERVE, 'Serving HTTP on ...') + console('$ sleep 60')!r}\n"
         f"path = Path({str(tmp_path)!r}) / 'p.md'\npath.write_text(text)\nfolder = path.parent / 'p'\nfolder.mkdir()\n"
-        "page = Page(path, folder, folder, {'PATH': os.environ['PATH']}, Gym(folder, folder), False)\n"
+        "page = Page(path, folder, folder, {'PATH': os.environ['PATH']}, Gym(folder, folder))\n"
         "try:\n    for _, block in blocks_of(text, path):\n        print(page.check(block), flush=True)\nfinally:\n    page.close()\n"
     )
     process = subprocess.Popen(
