@@ -38,6 +38,7 @@ extensions = [
     "markdown_twins",
     "publish",
     "problems",
+    "template_table",
     "search_index",
     "slim",
 ]
