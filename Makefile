@@ -76,6 +76,9 @@ findings: .venv/bootstrap  ## run every script in findings/, one line each: is t
 	if UV="$(abspath $(UV))" bash "$$script" > "build/findings/$$name.log" 2>&1; then echo "as described  $$name"; \
 	else failed=1; echo "CHANGED       $$name (build/findings/$$name.log)"; fi; done; exit $$failed
 
+figures: html .venv/test browser  ## what each page asks of its readers, against the limits; PAGE=NAME for one
+	@$(BIN)/python tests/page_figures.py $(PAGE)
+
 linkcheck: .venv/docs  ## ask the network about every external link
 	@$(BIN)/sphinx-build -c . -b linkcheck -q docs build/linkcheck
 

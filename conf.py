@@ -29,6 +29,7 @@ extensions = [
     # our own, in docs/_ext
     "front_matter",
     "verified",
+    "minutes",
     "boxes",
     "page_files",
     "shown_files",

@@ -8,6 +8,7 @@ import shlex
 import shutil
 import socket
 import subprocess
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -182,6 +183,7 @@ class Page:
         self.varies = {block.source: Varies(varies, block.source) for block in own + included}
         self.expected = sum(1 for block in own if block.kind.strip("{}") not in SILENT)
         self.tried = 0
+        self.started = time.monotonic()
         self.all_commands = "\n".join(
             command for block in own + included if block.kind == "console" and not block.caption.startswith(NOT_RUN)
             for command, _ in block.commands()

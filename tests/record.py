@@ -6,6 +6,7 @@ import datetime
 import hashlib
 import json
 import subprocess
+import time
 import tomllib
 from pathlib import Path
 
@@ -35,7 +36,8 @@ def keep(page: Page) -> None:
     name = page.path.relative_to(DOCS).with_suffix("").as_posix()
     pages.pop(name, None)
     if page.complete:
-        pages[name] = {"date": today, "source_sha256": hashlib.sha256(page.path.read_bytes()).hexdigest(), "blocks": page.records}
+        pages[name] = {"date": today, "seconds": round(time.monotonic() - page.started),
+                       "source_sha256": hashlib.sha256(page.path.read_bytes()).hexdigest(), "blocks": page.records}
     python = subprocess.run([page.gym.python, "-c", "import platform; print(platform.python_version())"],
                             capture_output=True, text=True, check=True).stdout.strip()
     FILE.parent.mkdir(exist_ok=True)
@@ -45,10 +47,10 @@ def keep(page: Page) -> None:
 
 
 def commit() -> None:
-    """Copy the record beside the pages, unless only its dates are new."""
+    """Copy the record beside the pages, unless only its dates and times are new."""
 
     def undated(path: Path) -> dict:
-        return json.loads(path.read_text(encoding="utf-8"), object_hook=lambda its: {key: its[key] for key in its if key != "date"})
+        return json.loads(path.read_text(encoding="utf-8"), object_hook=lambda its: {key: its[key] for key in its if key not in ("date", "seconds")})
 
     if not COMMITTED.exists() or undated(FILE) != undated(COMMITTED):
         COMMITTED.write_text(FILE.read_text(encoding="utf-8"), encoding="utf-8")

@@ -8,6 +8,7 @@ from functools import cache
 from posixpath import splitext
 from urllib.parse import unquote, urldefrag
 
+import minutes
 import problems
 import pytest
 from bs4 import BeautifulSoup, Tag
@@ -151,13 +152,16 @@ def test_a_program_finds_the_twin(page: SourcePage) -> None:
 
 # Where messages live is looked up, not read.
 READ = [page for page in GUIDES if page.name != problems.HOME]
-WORDS_PER_MINUTE, MINUTES_PER_COMMAND = 230, 1 / 3
 
 
 @pytest.mark.parametrize("page", READ, ids=lambda page: page.path.stem)
-def test_the_minutes_of_a_guide_are_those_of_its_words_and_commands(page: SourcePage) -> None:
-    """Within a fifth."""
+def test_the_minutes_of_a_guide_are_those_of_its_words(page: SourcePage) -> None:
+    """Within three tenths: lists of files and addresses of links are not read."""
     text = (HTML / f"{page.name}.md").read_text(encoding="utf-8")
-    commands = len(re.findall(r"^\s*\$ ", text, re.M))
     words = len(re.findall(r"\w[\w'-]*", re.sub(r"^\s*```.*?^\s*```", "", text, flags=re.M | re.S)))
-    assert page.front_matter["time"] == pytest.approx(words / WORDS_PER_MINUTE + commands * MINUTES_PER_COMMAND, rel=0.2)
+    assert int(re.search(r"^- read (\d+)(?: · do \d+)? min$", text, re.M)[1]) == pytest.approx(words / 230, rel=0.3)
+
+
+def test_what_a_guide_says_of_its_minutes() -> None:
+    assert minutes.told(460, 61) == "read 2 · do 2 min"
+    assert minutes.told(20, None) == "read 1 min"

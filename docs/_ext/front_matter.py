@@ -12,6 +12,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+import minutes
 import verified
 import yaml
 from docutils import nodes
@@ -41,7 +42,6 @@ RULES = {
     "job": (f"one of {', '.join(JOBS)}", lambda value: value in list(JOBS)),
     "audience": (f"one of {', '.join(AUDIENCES)}", lambda value: value in AUDIENCES),
     "level": (f"one of {', '.join(LEVELS)}", lambda value: value in LEVELS),
-    "time": ("a number of minutes", lambda value: type(value) is int and value > 0),
     "dimensions": (
         f"a list of {', '.join(DIMENSIONS)}",
         lambda value: isinstance(value, list) and value != [] and all(item in DIMENSIONS for item in value),
@@ -117,7 +117,7 @@ class GuideCards(SphinxDirective):
                     "",
                     nodes.paragraph("", "", link, classes=["card-title"]),
                     nodes.paragraph("", page.meta["description"]),
-                    nodes.paragraph("", f"{page.meta['level']}, {page.meta['time']} minutes", classes=["card-meta"]),
+                    nodes.paragraph("", page.meta["level"], classes=["card-meta"], page=page.docname),
                 )
             groups += nodes.container("", nodes.rubric("", label, **{"heading-level": 3}), cards, classes=[f"cards-{len(group)}"])
         return [groups]
@@ -142,12 +142,14 @@ def warn(app, docname, _source) -> None:
 
 
 def add_chips(app, doctree, docname) -> None:
+    for fact in doctree.findall(lambda node: isinstance(node, nodes.paragraph) and "page" in node):
+        fact += nodes.Text("".join(f" · {text}" for text in minutes.of(app, fact["page"])))
     page = find(app.env, docname)
     title = next(doctree.findall(nodes.title), None)
     if page is None or title is None or problems(page):
         return
     meta = page.meta
-    chips = [meta["level"].capitalize(), f"{meta['time']} minutes", f"For {meta['audience']}"]
+    chips = [meta["level"].capitalize(), *minutes.of(app, docname), f"For {meta['audience']}"]
     result = verified.check(app, docname)
     if result and result.holds:
         chips.append("Verified")  # against the release that the top strip names

@@ -213,6 +213,13 @@ def check(app, env) -> None:
             logger.warning("%s does not show problem %r", HOME, entry.id, location=str(entry.file))
 
 
+def unlink_self(app, doctree, docname) -> None:
+    """An entry that points to a guide says so in that guide as well, where a link would lead to the top of the page."""
+    for link in list(doctree.findall(nodes.reference)):
+        if link.get("internal") and link.get("refuri") == "" and not link.get("refid") and not link.get("anchorname"):
+            link.replace_self(link.children)
+
+
 def setup(app) -> dict:
     app.add_directive("problem", Problem)
     app.add_directive("problems", Problems)
@@ -220,4 +227,5 @@ def setup(app) -> dict:
     app.add_directive("problem-list", ProblemList)
     app.add_role("problem", Link())
     app.connect("env-check-consistency", check)
+    app.connect("doctree-resolved", unlink_self)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

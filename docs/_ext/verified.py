@@ -44,6 +44,11 @@ def check(app, docname: str) -> Result | None:
     return Result(True, data["release"], f"Verified against nemo-gym {data['release']} on {page['date']}: {total}.")
 
 
+def seconds(app, docname: str) -> float | None:
+    """How long the commands of a page ran, all of them, when it was last verified."""
+    return json.loads(record(app))["pages"].get(docname, {}).get("seconds")
+
+
 def read_again(app, env, added, changed, removed) -> list[str]:
     """A new record concerns every page, although no source has changed."""
     now = hashlib.sha256(record(app).encode()).hexdigest()
