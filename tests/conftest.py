@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import http.server
+import os
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,8 +12,12 @@ from pathlib import Path
 import pytest
 from browser import FLAGS, installed
 from gym_environment import gym_environment
+from pages import DOCS
 from proofs import Proof, Worker
 from site_map import HTML
+
+# Scripts of a page's folder find there what all pages share, as they do in the folder that readers unpack.
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(DOCS / "training" / "index"), os.environ.get("PYTHONPATH")]))
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,129 @@
+"""Read and write JSONL files: every line parsed once, errors with line numbers, files that are whole or not there.
+
+Lines are parsed and written by orjson where it is installed (it comes with nemo-gym), else by json, with the same result.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+try:
+    import orjson
+except ImportError:
+    orjson = None
+
+
+class BadInput(Exception):
+    """What is wrong with a file and what to do, in one line."""
+
+
+def loads(text: bytes | str):
+    """Parse JSON. Raises ValueError, also for what is not UTF-8 or nested too deeply."""
+    if orjson:
+        try:
+            return orjson.loads(text)
+        except ValueError:  # NaN and lone surrogates, which json accepts: it decides
+            pass
+    try:
+        return json.loads(text.decode() if isinstance(text, bytes) else text)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def plain(value) -> bool:
+    """Whether orjson and json write a value with the same bytes: numbers without exponent, of at most 64 bits."""
+    kind = type(value)
+    if kind is str or kind is bool or value is None:
+        return True
+    if kind is dict:
+        return all(map(plain, value.values()))
+    if kind is list:
+        return all(map(plain, value))
+    return -(2**63) <= value < 2**64 if kind is int else value == 0 or 1e-4 <= abs(value) < 1e16
+
+
+def _float(value):
+    """A value as orjson reads it: integers of more than 64 bits are floats."""
+    if isinstance(value, dict):
+        return {key: _float(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_float(inner) for inner in value]
+    return float(value) if type(value) is int and not -(2**63) <= value < 2**64 and abs(value) < 10**308 else value
+
+
+def dumps(row: object) -> bytes:
+    """A row as one line of JSONL."""
+    if orjson and plain(row):
+        try:
+            return orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)
+        except TypeError:  # lone surrogates
+            pass
+    row = row if plain(row) else _float(row)
+    try:
+        return (json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n").encode()
+    except UnicodeEncodeError:
+        return (json.dumps(row, separators=(",", ":")) + "\n").encode()
+
+
+def digest(*parts) -> int:
+    """Eight bytes of a hash that is the same in every process."""
+    return int.from_bytes(hashlib.blake2b(repr(parts).encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big")
+
+
+def lines(path: Path | str, torn_end: bool = False) -> Iterator[tuple[int, int, bytes, dict]]:
+    """Yield (line number, byte offset, bytes, row) of a JSONL file, one at a time. Blank lines and a BOM are skipped.
+
+    The bytes end with a newline, whatever the file. ``torn_end`` leaves out a last line that is still being written.
+    Raises BadInput for what is no JSONL of objects, or has no row.
+    """
+    number = found = offset = shown = 0
+    try:
+        with open(path, "rb") as file:
+            size = os.fstat(file.fileno()).st_size if sys.stderr.isatty() else 0
+            for number, raw in enumerate(file, 1):
+                start, offset = offset, offset + len(raw)
+                if size > 20_000_000 and offset * 100 // size > shown:
+                    shown = offset * 100 // size
+                    print(f"\r{path}: {shown}%", end="\n" if shown == 100 else "", file=sys.stderr, flush=True)
+                if number == 1 and raw.startswith(b"\xef\xbb\xbf"):
+                    raw, start = raw[3:], 3
+                if raw.isspace() or not raw:
+                    continue
+                try:
+                    row = loads(raw)
+                except UnicodeDecodeError as error:
+                    raise BadInput(f"{path}:{number}: not UTF-8 ({error.reason})") from None
+                except ValueError as error:
+                    if torn_end and not raw.endswith(b"\n"):
+                        return
+                    raise BadInput(f"{path}:{number}: not JSON ({error}). Mend or delete that line") from None
+                if type(row) is not dict:
+                    raise BadInput(f"{path}:{number}: a row is a JSON object, this is {raw[:40].decode(errors='replace').strip()}")
+                found += 1
+                yield number, start, raw if raw.endswith(b"\n") else raw + b"\n", row
+    except OSError as error:
+        raise BadInput(f"{path}: {error.strerror or error}. Check the path") from None
+    if not found:
+        raise BadInput(f"{path}: no rows. Did the step before keep any?")
+
+
+@contextmanager
+def writing(path: Path | str, mode: str = "wb"):
+    """Open a temporary file that becomes ``path`` if the block ends well and disappears if it does not."""
+    path = Path(path)
+    temporary = path.with_name(path.name + ".tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(temporary, mode, **({} if "b" in mode else {"encoding": "utf-8", "newline": ""})) as out:
+            yield out
+        os.replace(temporary, path)
+    except OSError as error:
+        raise BadInput(f"{path}: {error.strerror or error}") from None
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,204 @@
+"""The reader that the scripts of all guides share: `rollouts.py` and `jsonl.py`."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from pathlib import Path
+
+import pytest
+import rollouts as reader
+from pages import DOCS
+
+
+def rollout(*output: object, given: object = "Question?", **fields: object) -> dict:
+    items = [{"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": item}]} if isinstance(item, str) else item for item in output]
+    return {"_ng_task_index": 0, "_ng_rollout_index": 0, "reward": 1.0, "responses_create_params": {"input": given},
+            "response": {"id": "r", "output": items, **fields.pop("response", {})}, **fields}
+
+
+def call(name: str) -> dict:
+    return {"type": "function_call", "call_id": name, "name": "f", "arguments": "{}"}
+
+
+def result(name: str) -> dict:
+    return {"type": "function_call_output", "call_id": name, "output": "1"}
+
+
+def thought(text: str) -> dict:
+    return {"type": "reasoning", "summary": [{"type": "summary_text", "text": text}]}
+
+
+USER = {"role": "user", "content": "And?"}
+
+
+def test_lines_keep_their_bytes_and_numbers(tmp_path: Path) -> None:
+    path = tmp_path / "in.jsonl"
+    path.write_bytes(b'\xef\xbb\xbf{"a": 1}\r\n\r\n  \n{"b":  2}')
+    found = list(reader.lines(path))
+    assert [(number, raw, row) for number, _, raw, row in found] == [(1, b'{"a": 1}\r\n', {"a": 1}), (4, b'{"b":  2}\n', {"b": 2})]
+    for number, offset, raw, row in found:
+        with path.open("rb") as file:
+            file.seek(offset)
+            assert json.loads(file.readline()) == row
+    path.write_bytes(b'{"a": 1}\n{"b": ')
+    with pytest.raises(reader.BadInput, match="in.jsonl:2: not JSON"):
+        list(reader.lines(path))
+    assert len(list(reader.lines(path, torn_end=True))) == 1
+
+
+@pytest.mark.parametrize(
+    ("row", "kind"),
+    [
+        (rollout("x", messages=[], completion="x", chosen=[], rejected=[]), "rollout"), ({"messages": []}, "chat"), ({"conversations": []}, "chat"),
+        ({"prompt": [], "completion": []}, "completion"), ({"prompt": [], "chosen": [], "rejected": []}, "pair"), ({"responses_create_params": {}}, "task"),
+        ({"_ng_failure_class": "x", "responses_create_params": {}}, "failure"), ({"agent_metrics": {}}, "aggregate"), ({"sample": {}, "mean/reward": 0}, "profile"),
+        ({"verdict": "healthy", "findings": []}, "verdict"), ({"reward": 1.0, "_ng_task_index": 0}, "result"), ({"a": 1}, "unknown"), ({"response": None}, "unknown"),
+    ],
+)
+def test_rows_are_told_apart(row: dict, kind: str) -> None:
+    assert reader.kind_of(row) == kind
+
+
+def test_rows_of_other_kinds_are_counted(tmp_path: Path) -> None:
+    path = tmp_path / "in.jsonl"
+    older = rollout("x")
+    del older["_ng_task_index"], older["_ng_rollout_index"]
+    path.write_bytes(b"".join(map(reader.dumps, [rollout("x"), {"messages": []}, {"agent_metrics": {}}, older])))
+    run = reader.Rollouts(path)
+    assert [number for number, *_ in run] == [1, 4]
+    assert run.count == 2 and sum(run.others.values()) == 2
+    assert any("1 of 2 rollouts have no _ng_task_index" in note for note in run.notes())
+    path.write_bytes(reader.dumps({"messages": []}))
+    with pytest.raises(reader.BadInput, match="in.jsonl:1: no rollout, but a chat row"):
+        list(reader.Rollouts(path))
+
+
+def test_a_task_is_its_index_or_its_prompt() -> None:
+    one, other = rollout("x", given="What  IS it?"), rollout("y", given=[{"role": "user", "content": [{"type": "input_text", "text": "what is\nit?"}]}])
+    assert reader.task_of(one) == 0 and reader.prompt_key(one) == reader.prompt_key(other) != reader.prompt_key(rollout("x", given="What was it?"))
+    chat = {"messages": [{"role": "user", "content": "What is it?"}, {"role": "assistant", "content": "X"}]}
+    assert reader.prompt_key(chat) == reader.prompt_key(one) == reader.prompt_key({"conversations": [{"from": "human", "value": "what is it?"}, {"from": "gpt", "value": "y"}]})
+    assert reader.prompt_key(chat) != reader.prompt_key({"messages": [{"role": "system", "content": "Be short."}, *chat["messages"]]})
+    del one["_ng_task_index"], other["_ng_task_index"]
+    assert reader.task_of(one) == reader.task_of(other) != 0
+    assert reader.group_of({"task_source": "a", "agent_ref": {"name": "b"}}) == "a" and reader.group_of({"agent_ref": {"name": "b"}}) == "b" and reader.group_of({}) is None
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        (rollout("x"), None), (rollout("x", mask_sample=True), "masked"), (rollout("x", instance_config={"mask_sample": True}), "masked"),
+        (rollout("x", mask_sample=True, failure_kind="sandbox"), "masked (sandbox)"), (rollout("x", _ng_failure_class="Timeout"), "failed (Timeout)"),
+        (rollout("x", response={"status": "failed"}), "failed (failed)"), (rollout("x", reward=None), "no reward"), (rollout("x", reward=True), "the reward is not a number"),
+        (rollout("x", reward=float("nan")), "the reward is not finite"), (rollout(), "no answer: the output is empty"), (rollout(USER), "no answer: the model said nothing"),
+        (rollout(" "), "no answer: the last reply is empty"), (rollout(thought("Hm.")), "no answer: the last reply is empty"),
+        (rollout("<think>a</think>"), "no answer: the last reply is empty"), (rollout("<think>a"), "no answer: the last reply ends while thinking"),
+        (rollout(call("a"), result("a")), None), (rollout(call("a"), result("a"), ""), "no answer: the last reply is empty"),
+        (rollout([USER], [call("a")]), reader.LISTS),
+    ],
+)
+def test_what_is_not_usable_says_why(row: dict, reason: str | None) -> None:
+    assert reader.unusable(row) == reason
+
+
+@pytest.mark.parametrize(
+    ("output", "lost", "ends"),
+    [
+        ([thought("a"), "b", call("1"), call("2"), result("2"), result("1"), "c"], 0, "message"),
+        ([call("1")], 0, "function_call"), (["a", call("1"), call("2")], 0, "function_call"), ([call("1"), result("1")], 0, "function_call_output"),
+        (["a", call("1"), "b", call("2"), "c"], 2, "message"), ([call("1"), call("2"), result("1"), "c"], 1, "message"),
+        ([call("1"), thought("b"), call("2")], 1, "function_call"), ([call("1"), USER, "c"], 1, "message"),
+        ([call("1"), result("1"), call("1"), result("1"), "c"], 0, "message"), ([call("1"), "b", result("1")], 0, "function_call_output"), (["a", USER], 0, "message"),
+    ],
+)
+def test_calls_find_their_results(output: list, lost: int, ends: str) -> None:
+    seen = reader.said(rollout(*output))
+    assert (seen.lost, seen.ends) == (lost, ends)
+
+
+@pytest.mark.parametrize(
+    ("text", "thoughts", "answer"),
+    [
+        ("4", [], "4"), ("<think>a</think>\n\n4", ["a"], "4"), ("a\n</think>4", ["a"], "4"), ("<think>a</think><think>b</think>4", ["a", "b"], "4"),
+        ("<think>a", ["a", None], ""), ("[THINK]a[/THINK]4", ["a"], "4"), ("I think> so", [], "I think> so"),
+    ],
+)
+def test_reasoning_in_the_text_is_found(text: str, thoughts: list, answer: str) -> None:
+    assert reader.split_thoughts(text) == (thoughts, answer)
+
+
+@pytest.mark.parametrize("text", ["a</think>b</think>4", "Use `<think>` here", "4<think>a</think>", "<think>a</think>4<think>b</think>", "<|channel|>analysis<|message|>a"])
+def test_reasoning_that_cannot_be_told_is_not_guessed(text: str) -> None:
+    with pytest.raises(reader.Unclear):
+        reader.split_thoughts(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [('<tool_call>\n{"name": "f"}', True), ("<function=f>", True), ("[TOOL_CALLS] [", True), ('{"name": "f", "arguments": {}}', True), ("[f(x=1)]", True),
+     ('{"name": "Rome"}', False), ("a < b", False), ("", False)],
+)
+def test_a_call_in_the_text_is_seen(text: str, found: bool) -> None:
+    assert bool(reader.call_in_text(text, ("f",))) == found
+
+
+JUNK = [None, True, 0, -1, 1.5, float("nan"), 10**30, "", "<think>a", "x</think>", "\ud800", [], {}, [[]], [{}], [None], {"a": []}, "tool", "user", "reasoning", "function_call", [1, "a"]]
+
+
+def mutated(value: object, chance: random.Random) -> object:
+    """A value in which parts are gone, changed or in another order."""
+    if chance.random() < 0.12:
+        return chance.choice(JUNK)
+    if isinstance(value, dict):
+        return {key: mutated(inner, chance) for key, inner in value.items() if chance.random() > 0.05}
+    if isinstance(value, list):
+        inner = [mutated(item, chance) for item in value if chance.random() > 0.08]
+        return chance.sample(inner, len(inner)) if chance.random() < 0.2 else inner
+    return value
+
+
+def test_no_json_breaks_the_reader() -> None:
+    chance = random.Random(7)
+    rows = [rollout(thought("a"), "b", call("1"), result("1"), "<think>c</think>d"), {"messages": [USER, {"role": "assistant", "content": "x"}], "conversations": [{"from": "gpt"}]}]
+    for _ in range(3000):
+        row = mutated(chance.choice(rows), chance)
+        if isinstance(row, dict):
+            reader.prompt_key(row), reader.key_of(row), reader.group_of(row)
+            assert reader.loads(reader.dumps(row)) is not None
+            if reader.kind_of(row) == "rollout":
+                reader.unusable(row), reader.cut_off(row), reader.tokens_of(row), reader.has_token_ids(row), reader.tools_offered(row), reader.said(row)
+
+
+# Scripts that still read rollouts by themselves. Take a name out when its script uses the reader; put none in.
+WAITING = {
+    "how-to/configure-multi-model-setups/compare_agents.py",
+    "how-to/configure-multi-model-setups/unsolved_tasks.py",
+    "how-to/configure-verification-strategies/rescore.py",
+    "how-to/configure-verification-strategies/test_properties.py",
+    "how-to/configure-verification-strategies/what_landed.py",
+    "how-to/filter-and-curate-data/make_training_sets.py",
+    "how-to/filter-and-curate-data/rollout_to_chat.py",
+    "how-to/integrate-with-rl-frameworks/make_recording_tasks.py",
+    "how-to/manage-training-datasets/dataset_tool.py",
+    "how-to/monitor-data-quality/run_quality.py",
+    "how-to/optimize-rollout-collection/find_knee.py",
+    "how-to/optimize-rollout-collection/inspect_run.py",
+    "how-to/scale-parallel-generation/split_tasks.py",
+    "reference/performance-tuning/measure_driver.py",
+    "reference/performance-tuning/measure_io.py",
+    "reference/rollout-format-spec/record_examples.py",
+    "reference/rollout-format-spec/validate_rollouts.py",
+    "reference/verification-patterns-catalog/check_cases.py",
+    "reference/verification-patterns-catalog/score_rollouts.py",
+}
+
+
+def test_there_is_one_reader() -> None:
+    """What parses lines and looks into a rollout does it with the reader."""
+    training = DOCS / "training"
+    scripts = {path.relative_to(training).as_posix(): path.read_text(encoding="utf-8") for path in training.rglob("*.py")
+               if path.name not in ("jsonl.py", "rollouts.py") and "resources_servers" not in path.parts and not path.is_symlink()}
+    own = {name for name, text in scripts.items() if re.search(r'"response"|mask_sample|function_call', text) and "json.loads(" in text}
+    assert own <= WAITING
