@@ -200,5 +200,5 @@ def test_there_is_one_reader() -> None:
     training = DOCS / "training"
     scripts = {path.relative_to(training).as_posix(): path.read_text(encoding="utf-8") for path in training.rglob("*.py")
                if path.name not in ("jsonl.py", "rollouts.py") and "resources_servers" not in path.parts and not path.is_symlink()}
-    own = {name for name, text in scripts.items() if re.search(r'"response"|mask_sample|function_call', text) and "json.loads(" in text}
+    own = {name for name, text in scripts.items() if re.search(r'\["response"\]|get\("response"|mask_sample', text) and "json.loads(" in text}
     assert own <= WAITING
