@@ -16,7 +16,7 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
-from gym_facts.command_line import commands, legacy
+from gym_facts.command_line import commands, legacy, public_names
 from gym_facts.groups import components, groups, unplaced
 from gym_facts.scope import COMPONENTS, FIELDS, MORE_COMPONENTS, SETTINGS
 from gym_facts.source import ROOT
@@ -46,6 +46,7 @@ def extract() -> dict:
     return {
         "release": distribution.version,
         "requires_python": distribution.metadata["Requires-Python"],
+        "public_names": public_names(),
         "setting_groups": setting_groups,
         "settings": settings,
         "field_groups": field_groups,

@@ -103,3 +103,8 @@ def legacy() -> dict[str, str]:
     stands = {name: "gym " + " ".join(words) for name, words in today.items()} | {"reinstall": "uv sync --extra dev"}
     pairs = ((prefix + name, words) for name, words in sorted(stands.items()) for prefix in ("ng_", "nemo_gym_"))
     return {name: words for name, words in pairs if name in scripts}
+
+
+def public_names() -> list[str]:
+    """What the package promises to keep importable from its top level."""
+    return sorted(getattr(import_module("nemo_gym"), "__all__", []))

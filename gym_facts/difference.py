@@ -102,6 +102,7 @@ KINDS: dict[str, Callable[[dict], Items]] = {
     "Span groups": words("span_groups"),
     "Domains": words("domains"),
     "Dataset types": words("dataset_types"),
+    "Names at the top level": lambda facts: dict.fromkeys(facts.get("public_names", ()), {}),
     "Components": lambda facts: {name: {} for name in facts["components"]},
     "Keys of other servers": component_keys,
     "Environment variables of components": lambda facts: {

@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from nemo_gym.openai_utils import NeMoGymResponse
+from nemo_gym import NeMoGymResponse
 
 from ..app import ShortAnswerRequest, offline
 

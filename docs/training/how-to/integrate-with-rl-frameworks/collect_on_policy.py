@@ -40,8 +40,8 @@ def examples(tasks: list[dict], repeats: int, source: str | None) -> list[dict]:
 
 async def collect(rows: list[dict], head: tuple[str, int], concurrency: int) -> list[tuple[dict, dict]]:
     """All (row, result) pairs, as they complete. A rollout that fails is a result with _ng_failure_class, no exception."""
+    from nemo_gym import BaseServerConfig
     from nemo_gym.rollout_collection import RolloutCollectionHelper
-    from nemo_gym.server_utils import BaseServerConfig
 
     with contextlib.redirect_stdout(io.StringIO()):
         futures = RolloutCollectionHelper().run_examples(

@@ -43,7 +43,7 @@ TOOLS_TEXT = (
 
 def gym_messages(items: list, instructions: str | None) -> list[dict]:
     """What Gym's converter makes of Responses items."""
-    from nemo_gym.openai_utils import NeMoGymResponseCreateParamsNonStreaming
+    from nemo_gym import NeMoGymResponseCreateParamsNonStreaming
     from nemo_gym.responses_converter import ResponsesConverter
     from pydantic import ValidationError
 

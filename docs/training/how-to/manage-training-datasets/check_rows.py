@@ -20,9 +20,15 @@ from functools import cache
 from pathlib import Path
 
 try:
+    from nemo_gym import NeMoGymResponseCreateParamsNonStreaming
     from nemo_gym.episode_types import is_materialized_task_row
-    from nemo_gym.openai_utils import NeMoGymResponseCreateParamsNonStreaming, NeMoGymResponseMcpListTools
-    from nemo_gym.task_data import TaskDataValidator, find_server_dir, load_task_data_schema, normalize_task_fields
+    from nemo_gym.openai_utils import NeMoGymResponseMcpListTools
+    from nemo_gym.task_data import (
+        TaskDataValidator,
+        find_server_dir,
+        load_task_data_schema,
+        normalize_task_fields,
+    )
     from pydantic import ValidationError
 except ImportError as error:
     if {"-h", "--help"} & set(sys.argv):

@@ -187,8 +187,11 @@ async def run_level(
 
 async def measure(args: argparse.Namespace, tasks: list[dict]) -> dict:
     """Warm up, then measure the levels in turn, round by round."""
-    from nemo_gym.rollout_collection import DispatchLatencyTracker, RolloutCollectionHelper
-    from nemo_gym.server_utils import BaseServerConfig
+    from nemo_gym import BaseServerConfig
+    from nemo_gym.rollout_collection import (
+        DispatchLatencyTracker,
+        RolloutCollectionHelper,
+    )
 
     head_server = BaseServerConfig(host=args.head_server[0], port=args.head_server[1])
     overrides = {"temperature": args.temperature, "max_output_tokens": args.max_output_tokens}

@@ -93,8 +93,11 @@ def fixed(port: int, delay: float, slots: int = 0, text: str = "Answer: Paris") 
 
 async def scenario(name: str, servers: dict[str, psutil.Process], args: argparse.Namespace, folder: Path) -> dict:
     """All levels of one scenario in turn, round by round."""
-    from nemo_gym.rollout_collection import DispatchLatencyTracker, RolloutCollectionHelper
-    from nemo_gym.server_utils import BaseServerConfig
+    from nemo_gym import BaseServerConfig
+    from nemo_gym.rollout_collection import (
+        DispatchLatencyTracker,
+        RolloutCollectionHelper,
+    )
 
     delay, slots, agent, levels = SCENARIOS[name]
     levels = [level for level in levels if level <= args.most]

@@ -20,21 +20,43 @@ from importlib import metadata
 from pathlib import Path
 
 try:
-    from nemo_gym.base_resources_server import BaseMultiRewardVerifyResponse, BaseRunRequest
+    from nemo_gym import (
+        AggregateMetrics,
+        BaseMultiRewardVerifyResponse,
+        BaseRunRequest,
+    )
     from nemo_gym.base_responses_api_model import ModelCallRecord
-    from nemo_gym.config_types import AggregateMetrics
     from nemo_gym.episode_types import TaskId
     from nemo_gym.global_config import (
-        AGENT_REF_KEY_NAME, ATTEMPT_INDEX_KEY_NAME, ENVIRONMENT_SERVER_STAMP_KEY_NAME, ROLLOUT_ID_KEY_NAME,
-        ROLLOUT_INDEX_KEY_NAME, SKILLS_REF_KEY_NAME, TASK_INDEX_KEY_NAME, TASK_SOURCE_KEY_NAME,
+        AGENT_REF_KEY_NAME,
+        ATTEMPT_INDEX_KEY_NAME,
+        ENVIRONMENT_SERVER_STAMP_KEY_NAME,
+        ROLLOUT_ID_KEY_NAME,
+        ROLLOUT_INDEX_KEY_NAME,
+        SKILLS_REF_KEY_NAME,
+        TASK_INDEX_KEY_NAME,
+        TASK_SOURCE_KEY_NAME,
     )
     from nemo_gym.health.types import Finding, Verdict
-    from nemo_gym.openai_utils import REQUIRED_TOKEN_METADATA_FIELDS, TokenIDLogProbMixin
-    from nemo_gym.rollout_collection import (
-        AGENT_REQUEST_FAILED_FAILURE_CLASS, AGENT_RUN_ERROR_FAILURE_CLASS, ENVIRONMENT_SERVER_FAILURE_CLASS,
-        NG_FAILURE_CLASS_KEY, NG_PERF_KEY, NG_RESULT_TYPE_KEY, NG_TASK_ID_KEY, NG_TERMINAL_KEY, NG_TRAJECTORY_KEY,
+    from nemo_gym.openai_utils import (
+        REQUIRED_TOKEN_METADATA_FIELDS,
+        TokenIDLogProbMixin,
     )
-    from nemo_gym.rollout_observability import AgentObservationBundle, TrajectoryRecord
+    from nemo_gym.rollout_collection import (
+        AGENT_REQUEST_FAILED_FAILURE_CLASS,
+        AGENT_RUN_ERROR_FAILURE_CLASS,
+        ENVIRONMENT_SERVER_FAILURE_CLASS,
+        NG_FAILURE_CLASS_KEY,
+        NG_PERF_KEY,
+        NG_RESULT_TYPE_KEY,
+        NG_TASK_ID_KEY,
+        NG_TERMINAL_KEY,
+        NG_TRAJECTORY_KEY,
+    )
+    from nemo_gym.rollout_observability import (
+        AgentObservationBundle,
+        TrajectoryRecord,
+    )
     from nemo_gym.skills import SkillsRef
     from nemo_gym.token_id_capture.delivery import TOKEN_CAPTURE_KEY
     from pydantic import TypeAdapter

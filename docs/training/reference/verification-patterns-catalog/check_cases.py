@@ -22,8 +22,8 @@ def server_of(pattern: str, says: list | None = None, **settings: object):
     """The pattern's server without a network. A judge replies with ``says``, call by call."""
     if str(FOLDER) not in sys.path:
         sys.path.insert(0, str(FOLDER))
+    from nemo_gym import ServerClient
     from nemo_gym.judge import JudgeError
-    from nemo_gym.server_utils import ServerClient
 
     module = importlib.import_module(pattern)
     server_class = getattr(module, "".join(word.title() for word in pattern.split("_")) + "Server")

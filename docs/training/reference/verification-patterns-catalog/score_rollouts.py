@@ -52,7 +52,7 @@ async def score(client: object, row: dict, server: str) -> dict:
 
 
 async def score_all(rows: list[dict]) -> list[dict]:
-    from nemo_gym.server_utils import ServerClient
+    from nemo_gym import ServerClient
 
     logging.disable(logging.INFO)
     sys.argv = sys.argv[:1]  # Gym reads the command line as well

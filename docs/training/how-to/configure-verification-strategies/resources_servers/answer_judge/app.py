@@ -5,17 +5,18 @@ import re
 from pathlib import Path
 from typing import ClassVar
 
-from nemo_gym.base_resources_server import (
+from nemo_gym import (
     BaseResourcesServerConfig,
     BaseVerifyRequest,
     BaseVerifyResponse,
+    ModelServerRef,
+    NeMoGymResponse,
+    NeMoGymResponseCreateParamsNonStreaming,
     ReverifyMode,
+    ServerClient,
     SimpleResourcesServer,
 )
-from nemo_gym.config_types import ModelServerRef
 from nemo_gym.judge import JudgeError, call_judge
-from nemo_gym.openai_utils import NeMoGymResponse, NeMoGymResponseCreateParamsNonStreaming
-from nemo_gym.server_utils import ServerClient
 from nemo_gym.verifier_fixture import VerifierFixture
 from pydantic import PrivateAttr
 

@@ -7,14 +7,14 @@ import sys
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from nemo_gym.base_resources_server import (
+from nemo_gym import (
     BaseResourcesServerConfig,
     BaseVerifyRequest,
     BaseVerifyResponse,
     ReverifyMode,
+    ServerClient,
     SimpleResourcesServer,
 )
-from nemo_gym.server_utils import ServerClient
 from nemo_gym.verifier_fixture import VerifierFixture
 from pydantic import BaseModel, PrivateAttr
 

@@ -5,14 +5,14 @@ import re
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from nemo_gym.base_resources_server import (
+from nemo_gym import (
     BaseResourcesServerConfig,
     BaseVerifyRequest,
     BaseVerifyResponse,
     ReverifyMode,
+    ServerClient,
     SimpleResourcesServer,
 )
-from nemo_gym.server_utils import ServerClient
 from nemo_gym.verifier_fixture import VerifierFixture
 from pydantic import BaseModel
 

@@ -4,14 +4,14 @@ import json
 from pathlib import Path
 from typing import ClassVar
 
-from nemo_gym.base_resources_server import (
+from nemo_gym import (
     BaseMultiRewardVerifyResponse,
     BaseResourcesServerConfig,
     BaseVerifyRequest,
     ReverifyMode,
+    ServerClient,
     SimpleResourcesServer,
 )
-from nemo_gym.server_utils import ServerClient
 from nemo_gym.verifier_fixture import VerifierFixture
 from pydantic import BaseModel
 

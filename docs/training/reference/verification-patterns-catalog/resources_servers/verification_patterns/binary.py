@@ -5,7 +5,7 @@ import unicodedata
 from decimal import Decimal
 from typing import ClassVar
 
-from nemo_gym.base_resources_server import (
+from nemo_gym import (
     BaseResourcesServerConfig,
     BaseVerifyRequest,
     BaseVerifyResponse,

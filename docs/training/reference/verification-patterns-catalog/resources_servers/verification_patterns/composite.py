@@ -4,7 +4,7 @@ import re
 from typing import ClassVar
 
 from binary import matches
-from nemo_gym.base_resources_server import (
+from nemo_gym import (
     BaseMultiRewardVerifyResponse,
     BaseResourcesServerConfig,
     BaseVerifyRequest,

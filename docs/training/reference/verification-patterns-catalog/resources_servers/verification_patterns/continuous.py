@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import ClassVar
 
-from nemo_gym.base_resources_server import (
+from nemo_gym import (
     BaseResourcesServerConfig,
     BaseVerifyRequest,
     BaseVerifyResponse,

@@ -4,7 +4,7 @@ import json
 import re
 from typing import ClassVar, Literal
 
-from nemo_gym.base_resources_server import (
+from nemo_gym import (
     BaseResourcesServerConfig,
     BaseVerifyRequest,
     BaseVerifyResponse,

@@ -3,7 +3,7 @@
 import json
 from typing import ClassVar
 
-from nemo_gym.base_resources_server import (
+from nemo_gym import (
     BaseResourcesServerConfig,
     BaseVerifyRequest,
     BaseVerifyResponse,

@@ -4,16 +4,16 @@ import json
 from typing import ClassVar, Literal
 
 from fastapi import FastAPI, Request
-from nemo_gym.base_resources_server import (
+from nemo_gym import (
     BaseResourcesServerConfig,
     BaseSeedSessionRequest,
     BaseSeedSessionResponse,
     BaseVerifyRequest,
     BaseVerifyResponse,
     ReverifyMode,
+    SESSION_ID_KEY,
     SimpleResourcesServer,
 )
-from nemo_gym.server_utils import SESSION_ID_KEY
 from pydantic import BaseModel, Field, PrivateAttr, ValidationError
 
 

@@ -3,8 +3,11 @@
 import asyncio
 
 import pytest
-from nemo_gym.openai_utils import NeMoGymResponse, NeMoGymResponseCreateParamsNonStreaming
-from nemo_gym.server_utils import ServerClient
+from nemo_gym import (
+    NeMoGymResponse,
+    NeMoGymResponseCreateParamsNonStreaming,
+    ServerClient,
+)
 
 from responses_api_models.cascade_model.app import CascadeModel, CascadeModelConfig
 
