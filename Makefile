@@ -13,6 +13,12 @@ VERSIONS ?= pinned
 PAGE ?=
 PORT ?= 8080
 
+# The declared dependencies alone: another change to pyproject.toml builds no environment again. What is there already stays.
+GROUPS := build/dependency-groups
+$(shell mkdir -p build; read() { sed -n '/^\[dependency-groups\]/,/^\[tool/p' pyproject.toml; }; \
+  if [ ! -e $(GROUPS) ]; then read > $(GROUPS); touch -t 197001020000 $(GROUPS); \
+  elif ! read | cmp -s - $(GROUPS); then read > $(GROUPS); fi)
+
 BIN := .venv/bin
 UV := $(BIN)/uv
 PIN := $(if $(filter pinned,$(VERSIONS)),--constraint constraints.txt,$(if $(filter lowest,$(VERSIONS)),--resolution lowest-direct))
@@ -50,14 +56,14 @@ test-page: .venv/test gym trainers  ## run one page: make test-page PAGE=NAME
 
 outputs: .venv/test gym trainers  ## record again the outputs that pages show: all pages, or PAGE=NAME; NUMBERS=yes puts numbers where ... hides them
 	@$(PYTEST) $(if $(PAGE),$(PAGE_FILE),docs) --update-outputs $(if $(NUMBERS),--numbers)
-	@PYTHONPATH=tests $(BIN)/python tests/record.py
+	@PYTHONPATH=tests/support $(BIN)/python tests/support/record.py
 	@git --no-pager diff --stat -- docs 2>/dev/null || true
 
 facts: gym  ## read options, flags and fields from the package into docs/_ext/facts.json; GYM_VERSION=0.6.0 prints what changed since
 ifeq ($(GYM_VERSION),$(DOCUMENTED))
 	@.venv-gym/bin/python -m gym_facts docs/_ext/facts.json
 else
-	@mkdir -p build && python=$$(GYM_PYTHON='$(GYM_PYTHON)' UV=$(UV) tests/find_python.sh) || exit 1; \
+	@mkdir -p build && python=$$(GYM_PYTHON='$(GYM_PYTHON)' UV=$(UV) tests/support/find_python.sh) || exit 1; \
 	$(UV) venv -q --clear --python "$$python" build/gym-$(GYM_VERSION) \
 	&& { $(UV) pip install -q --python build/gym-$(GYM_VERSION)/bin/python --python-version $(GYM_MINIMUM_PYTHON) nemo-gym==$(GYM_VERSION) \
 	     || { echo "nemo-gym $(GYM_VERSION) cannot be installed. Is it a release? For example: make facts GYM_VERSION=0.6.0" >&2; exit 1; }; } \
@@ -66,10 +72,10 @@ else
 endif
 
 faults: .venv/test  ## plant faults in a copy, one by one, and see each caught: all, or FAULT=WORD
-	@$(BIN)/python tests/planted_faults.py $(FAULT)
+	@$(BIN)/python tests/support/planted_faults.py $(FAULT)
 
 measure: html .venv/test browser  ## weight, painting and build times of every page against their budgets; PAGE=NAME for one
-	@$(BIN)/python tests/measure.py $(PAGE)
+	@$(BIN)/python tests/support/measure.py $(PAGE)
 
 findings: .venv/bootstrap  ## run every script in findings/, one line each: is the surprise still there?
 	@failed=0; for script in findings/*.sh; do name=$$(basename "$$script" .sh); mkdir -p build/findings; \
@@ -77,7 +83,7 @@ findings: .venv/bootstrap  ## run every script in findings/, one line each: is t
 	else failed=1; echo "CHANGED       $$name (build/findings/$$name.log)"; fi; done; exit $$failed
 
 figures: html .venv/test browser  ## what each page asks of its readers, against the limits; PAGE=NAME for one
-	@$(BIN)/python tests/page_figures.py $(PAGE)
+	@$(BIN)/python tests/support/page_figures.py $(PAGE)
 
 linkcheck: .venv/docs  ## ask the network about every external link
 	@$(BIN)/sphinx-build -c . -b linkcheck -q docs build/linkcheck
@@ -103,15 +109,15 @@ clean:  ## remove everything that make built
 	@$(BIN)/pip install --quiet --disable-pip-version-check uv --constraint constraints.txt
 	@touch $@
 
-.venv/docs .venv/live .venv/test: .venv/%: .venv/bootstrap pyproject.toml constraints.txt
+.venv/docs .venv/live .venv/test: .venv/%: .venv/bootstrap $(GROUPS) constraints.txt
 	@echo "Installing what \`make\` needs ($*) into .venv ..."
 	@$(UV) pip install -q --compile-bytecode --python $(BIN)/python $(PIN) --group docs $(if $(filter-out docs,$*),--group $*)
 	@touch $@
 
 gym: .venv-gym/ready  ## install the package under documentation into .venv-gym
 
-.venv-gym/ready: .venv/bootstrap pyproject.toml constraints-gym.txt
-	@python=$$(GYM_PYTHON='$(GYM_PYTHON)' UV=$(UV) tests/find_python.sh) || exit 1; \
+.venv-gym/ready: .venv/bootstrap $(GROUPS) constraints-gym.txt
+	@python=$$(GYM_PYTHON='$(GYM_PYTHON)' UV=$(UV) tests/support/find_python.sh) || exit 1; \
 	echo "Installing NeMo Gym $(DOCUMENTED) into .venv-gym ($$python) ..."; \
 	rm -rf .venv-gym && $(UV) venv -q --python "$$python" .venv-gym \
 	&& $(UV) pip install -q --python .venv-gym/bin/python --python-version $(GYM_MINIMUM_PYTHON) --compile-bytecode \
@@ -121,7 +127,7 @@ gym: .venv-gym/ready  ## install the package under documentation into .venv-gym
 trainers: .venv-trainers/ready  ## install the trainers whose loaders the guides' files are fed to into .venv-trainers
 
 # torch by pip, which may be configured for a place that has a CPU build; uv does not read pip's configuration.
-.venv-trainers/ready: .venv/bootstrap pyproject.toml constraints-trainers.txt
+.venv-trainers/ready: .venv/bootstrap $(GROUPS) constraints-trainers.txt
 	@echo "Installing the trainers into .venv-trainers ..."
 	@rm -rf .venv-trainers && $(BIN)/python -m venv .venv-trainers
 	@.venv-trainers/bin/pip install --quiet --disable-pip-version-check torch --constraint constraints-trainers.txt
@@ -130,4 +136,4 @@ trainers: .venv-trainers/ready  ## install the trainers whose loaders the guides
 	@touch $@
 
 browser: .venv/test  ## find a browser for the tests, or install one
-	@$(BIN)/python tests/browser.py
+	@$(BIN)/python tests/support/browser.py

@@ -1,4 +1,4 @@
-"""Makes every fence of every page a pytest item, named by page and line (see tests/pages.py)."""
+"""Makes every fence of every page a pytest item, named by page and line (see tests/support/pages.py)."""
 
 from __future__ import annotations
 

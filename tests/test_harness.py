@@ -272,7 +272,7 @@ def test_an_interrupted_run_leaves_no_port_taken(tmp_path: Path) -> None:
     """Ctrl+C in the middle of a page."""
     script = tmp_path / "run.py"
     script.write_text(
-        "import sys\nsys.path[:0] = ['tests']\nfrom pathlib import Path\nimport os\nfrom pages import Gym, Page, blocks_of\n"
+        "import sys\nsys.path[:0] = ['tests/support']\nfrom pathlib import Path\nimport os\nfrom pages import Gym, Page, blocks_of\n"
         f"text = {running('Terminal 1', SERVE, 'Serving HTTP on ...') + console('$ sleep 60')!r}\n"
         f"path = Path({str(tmp_path)!r}) / 'p.md'\npath.write_text(text)\nfolder = path.parent / 'p'\nfolder.mkdir()\n"
         "page = Page(path, folder, folder, {'PATH': os.environ['PATH']}, Gym(folder, folder))\n"
@@ -311,5 +311,5 @@ def test_the_package_has_the_last_word(run) -> None:
 def test_every_kind_of_block_in_contributing_is_known() -> None:
     table = Path("CONTRIBUTING.md").read_text().split("## How a block is verified")[1].split("\n## ")[0]
     named = set(re.findall(r"` ```\{?([a-z-]+)\}?", table)) - {"code-block"}
-    source = Path("tests/pages.py").read_text()
+    source = Path("tests/support/pages.py").read_text()
     assert named and all(f'"{kind}"' in source or f'"{{{kind}}}"' in source for kind in named)

@@ -374,7 +374,7 @@ def trained(folder: Path, gym_python: Path, converted: dict, spread: tuple) -> d
         "wrong rows": ["train_trl", "dpo", trl],
         "unknown": ["check_loaders", "prompts.jsonl"],
     }
-    result = run(TRAINERS / "bin" / "python", ROOT / "tests" / "trainers_worker.py", folder, json.dumps(list(commands.values())), folder=folder)
+    result = run(TRAINERS / "bin" / "python", ROOT / "tests" / "support" / "trainers_worker.py", folder, json.dumps(list(commands.values())), folder=folder)
     answers = [json.loads(line.removeprefix("ANSWER ")) for line in result.stdout.splitlines() if line.startswith("ANSWER ")]
     assert len(answers) == len(commands), result.stdout + result.stderr
     return dict(zip(commands, answers))
@@ -633,7 +633,7 @@ def flags_of(module: str) -> set[str]:
 @pytest.mark.gym
 def test_commands_that_need_gpus_name_what_the_frameworks_define() -> None:
     seen = Counter()
-    known = json.loads((ROOT / "tests" / "nemo_rl_keys.json").read_text())
+    known = json.loads((ROOT / "tests" / "data" / "nemo_rl_keys.json").read_text())
     for command in commands_not_run():
         words = command.split()
         if "openrlhf.cli" in command:

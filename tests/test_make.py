@@ -63,7 +63,7 @@ def test_a_python_that_is_missing_is_named(clone: Path) -> None:
 
 def test_a_gym_python_that_does_not_fit_is_named() -> None:
     environment = {**os.environ, "GYM_PYTHON": "/bin/false"}
-    result = subprocess.run(["tests/find_python.sh"], cwd=ROOT, env=environment, capture_output=True, text=True)
+    result = subprocess.run(["tests/support/find_python.sh"], cwd=ROOT, env=environment, capture_output=True, text=True)
     assert result.returncode == 1 and "GYM_PYTHON=/bin/false is not a Python 3.13" in result.stderr
 
 

@@ -1,4 +1,4 @@
-"""Each page keeps the limits of `make figures`, except where tests/page_figures_open.json still names it."""
+"""Each page keeps the limits of `make figures`, except where tests/data/page_figures_open.json still names it."""
 
 from __future__ import annotations
 

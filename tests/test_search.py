@@ -17,7 +17,7 @@ from site_map import HTML, PAGES
 
 pytestmark = pytest.mark.live
 
-QUESTIONS = [json.loads(line) for line in Path(__file__).with_name("search_questions.jsonl").read_text(encoding="utf-8").splitlines()]
+QUESTIONS = [json.loads(line) for line in Path(__file__).with_name("data").joinpath("search_questions.jsonl").read_text(encoding="utf-8").splitlines()]
 RANK = """questions => {
   const search = createSearch(SEARCH_DATA);
   return questions.map((question) => search(question).pages.slice(0, 3).map(({ page, sections }) =>

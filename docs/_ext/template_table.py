@@ -1,4 +1,4 @@
-"""``{template-table}``: what chat templates do to training rows, from chat_templates.json, which tests/template_table.py makes.
+"""``{template-table}``: what chat templates do to training rows, from chat_templates.json, which tests/support/template_table.py makes.
 
 Each line of the content is one row, ``Label = SOURCE/NAME``. The argument ``all`` and a source list every template of it.
 """

@@ -1,6 +1,6 @@
 """Draws docs/_static/card.png, the picture that messengers show of a link to the site. Run it again when the words change:
 
-    .venv/bin/python tests/social_card.py
+    .venv/bin/python tests/support/social_card.py
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from pathlib import Path
 from browser import FLAGS, installed
 from playwright.sync_api import sync_playwright
 
-STATIC = Path(__file__).resolve().parent.parent / "docs" / "_static"
+STATIC = Path(__file__).resolve().parents[2] / "docs" / "_static"
 CARD = f"""
 <style>
   body {{ margin: 0; width: 1200px; height: 630px; box-sizing: border-box; padding: 96px; background: #101411; color: #e8eee8;

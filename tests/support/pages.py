@@ -18,7 +18,7 @@ from compare import Varies
 from sybil import Document, Example, Region
 from terminals import Shell, Terminals
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 PORTS = {8000: "the practice endpoint", 8001: "a second endpoint", 8002: "a third endpoint", 11000: "Gym's head server"}
 COMMAND_SECONDS, START_SECONDS = 400, 240
@@ -115,7 +115,7 @@ class Gym:
         """None if the package has no objection, else what it says."""
         if self._worker is None or self._worker.poll() is not None:
             self._worker = subprocess.Popen(
-                [self.python, ROOT / "tests" / "gym_worker.py"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                [self.python, ROOT / "tests" / "support" / "gym_worker.py"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL, text=True,
             )
         print(json.dumps({"ask": question, **details}), file=self._worker.stdin, flush=True)

@@ -1,7 +1,7 @@
 """Makes the page's table of chat templates again: every template of TRL, vLLM's examples and llama.cpp, through check_template's probe.
 
-    .venv-trainers/bin/python tests/template_table.py                 # TRL's, from the installed package; the others stay as they are
-    .venv-trainers/bin/python tests/template_table.py --all           # fetches the source archives of vLLM and llama-cpp-python as well
+    .venv-trainers/bin/python tests/support/template_table.py                 # TRL's, from the installed package; the others stay as they are
+    .venv-trainers/bin/python tests/support/template_table.py --all           # fetches the source archives of vLLM and llama-cpp-python as well
 
 The archives are opened for their template files; nothing of them is built, and no template is kept here.
 """
@@ -18,14 +18,14 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-FOLDER = Path(__file__).parents[1] / "docs/training/how-to/integrate-with-rl-frameworks"
+FOLDER = Path(__file__).parents[2] / "docs/training/how-to/integrate-with-rl-frameworks"
 TABLE = FOLDER.parents[2] / "_ext" / "chat_templates.json"
 # Distribution, version, where its templates lie in the archive, and what their names begin with.
 ARCHIVES = {
     "vllm": ("vllm", "0.25.1", "/examples/tool_chat_template_"),
     "llama.cpp": ("llama_cpp_python", "0.3.36", "/vendor/llama.cpp/models/templates/"),
 }
-sys.path[:0] = [str(FOLDER), str(FOLDER.parents[1] / "index"), str(FOLDER.parent / "filter-and-curate-data")]
+sys.path[:0] = [str(FOLDER), str(FOLDER.parents[2] / "index"), str(FOLDER.parent / "filter-and-curate-data")]
 
 from template_probe import Renderer, Refused, examine, switches_that_mend  # noqa: E402
 

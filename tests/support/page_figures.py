@@ -38,7 +38,7 @@ FIRST_COMMAND = {1440: 1.5, 390: 2.0}
 GUIDE_WORDS, MEDIAN_WORDS = 4500, 3400
 HOME = "training/how-to/troubleshoot-common-issues"
 # Pages that do not yet keep a limit. A page leaves when it does, and none comes in.
-OPEN = json.loads(Path(__file__).with_name("page_figures_open.json").read_text(encoding="utf-8") or "{}")
+OPEN = json.loads(Path(__file__).parents[1].joinpath("data", "page_figures_open.json").read_text(encoding="utf-8") or "{}")
 # Run in the page: where the first command stands, and which blocks are wider than their box.
 FIRST = """() => {
     const first = [...document.querySelectorAll('.bd-article .highlight-console')].find(

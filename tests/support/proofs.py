@@ -97,7 +97,7 @@ class Worker:
     def __init__(self, python: Path) -> None:
         environment = os.environ | {"COLUMNS": "10000", "NO_COLOR": "1"}
         self.process = subprocess.Popen(
-            [python, ROOT / "tests" / "gym_cli.py"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            [python, ROOT / "tests" / "support" / "gym_cli.py"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
             text=True, env=environment,
         )  # fmt: skip
 
