@@ -32,7 +32,7 @@ def found(template: str, folder: Path, *arguments: object) -> dict:
 def test_the_table_is_what_the_installed_templates_do(tmp_path: Path) -> None:
     code = ("import sys, json; sys.path.insert(0, sys.argv[1]); import template_table as t; "
             "print(json.dumps({name: t.told(text) for name, text in t.from_trl().items()}))")
-    made = subprocess.run([PYTHON, "-c", code, ROOT / "tests"], capture_output=True, text=True, check=True)
+    made = subprocess.run([PYTHON, "-c", code, ROOT / "tests" / "support"], capture_output=True, text=True, check=True)
     assert json.loads(made.stdout) == TABLE["trl"]
     assert len(TABLE["trl"]) == 72 and len(TABLE["llama.cpp"]) == 70 and len(TABLE["vllm"]) == 26
 

@@ -111,7 +111,7 @@ def test_a_run_of_one_page_keeps_what_is_known_of_the_others(tmp_path: Path, mon
     def ran(name: str, complete: bool = True) -> dict[str, str]:
         path = tmp_path / "docs" / f"{name}.md"
         path.write_text(name)
-        record.keep(SimpleNamespace(path=path, complete=complete, records=[{"line": 1}], gym=SimpleNamespace(python=sys.executable)))
+        record.keep(SimpleNamespace(path=path, complete=complete, started=0, records=[{"line": 1}], gym=SimpleNamespace(python=sys.executable)))
         return {name: page["date"] for name, page in json.loads(record.FILE.read_text())["pages"].items()}
 
     before = {"release": record.release(), "date": "2026-01-01", "python": "3", "pages": {"a": {"date": "2026-01-01"}, "gone": {"date": "2026-01-01"}}}

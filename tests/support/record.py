@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import fcntl
 import hashlib
 import json
 import subprocess
@@ -28,22 +29,24 @@ def keep(page: Page) -> None:
 
     Pages that did not run in this checkout keep what the committed record says of them.
     """
-    known = next((path for path in (FILE, COMMITTED) if path.exists()), None)
-    data = json.loads(known.read_text(encoding="utf-8")) if known else {}
-    pages = data.get("pages", {}) if data.get("release") == release() else {}
-    pages = {name: entry for name, entry in pages.items() if (DOCS / f"{name}.md").exists()}
-    today = datetime.date.today().isoformat()
-    name = page.path.relative_to(DOCS).with_suffix("").as_posix()
-    pages.pop(name, None)
-    if page.complete:
-        pages[name] = {"date": today, "seconds": round(time.monotonic() - page.started),
-                       "source_sha256": hashlib.sha256(page.path.read_bytes()).hexdigest(), "blocks": page.records}
-    python = subprocess.run([page.gym.python, "-c", "import platform; print(platform.python_version())"],
-                            capture_output=True, text=True, check=True).stdout.strip()
     FILE.parent.mkdir(exist_ok=True)
-    FILE.write_text(json.dumps({
-        "release": release(), "date": today, "python": python, "pages": dict(sorted(pages.items())),
-    }, indent=1) + "\n", encoding="utf-8")
+    with FILE.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # pages run side by side
+        known = next((path for path in (FILE, COMMITTED) if path.exists()), None)
+        data = json.loads(known.read_text(encoding="utf-8")) if known else {}
+        pages = data.get("pages", {}) if data.get("release") == release() else {}
+        pages = {name: entry for name, entry in pages.items() if (DOCS / f"{name}.md").exists()}
+        today = datetime.date.today().isoformat()
+        name = page.path.relative_to(DOCS).with_suffix("").as_posix()
+        pages.pop(name, None)
+        if page.complete:
+            pages[name] = {"date": today, "seconds": round(time.monotonic() - page.started),
+                           "source_sha256": hashlib.sha256(page.path.read_bytes()).hexdigest(), "blocks": page.records}
+        python = subprocess.run([page.gym.python, "-c", "import platform; print(platform.python_version())"],
+                                capture_output=True, text=True, check=True).stdout.strip()
+        FILE.write_text(json.dumps({
+            "release": release(), "date": today, "python": python, "pages": dict(sorted(pages.items())),
+        }, indent=1) + "\n", encoding="utf-8")
 
 
 def commit() -> None:
