@@ -19,6 +19,7 @@ project = "NeMo Gym Training"
 release = version = GROUPS["gym"][0].split("==")[1]  # the documented release of nemo-gym, named in one place
 html_title = project
 language = "en"
+root_doc = "training/index"  # the root address leads there (redirects.txt)
 smartquotes = False  # a quoted message stays what the reader can search for, and the build is shorter by a twentieth
 
 extensions = [
@@ -30,6 +31,7 @@ extensions = [
     "front_matter",
     "verified",
     "minutes",
+    "order",
     "boxes",
     "page_files",
     "shown_files",

@@ -67,3 +67,5 @@ def test_the_page_for_missing_ones_starts_a_search_with_the_words_of_the_address
 def test_an_old_address_leads_to_the_new_one(opened, address: str) -> None:
     tab = opened(f"{address}/training/how-to/index.html#guides")
     tab.wait_for_url("**/training/index.html#guides")
+    tab.goto(f"{address}/index.html#guides")
+    tab.wait_for_url("**/training/index.html#guides")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import posixpath
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -10,7 +11,9 @@ from types import SimpleNamespace
 from urllib.parse import unquote, urldefrag, urlsplit
 
 import front_matter
+import order
 import pytest
+from bs4 import BeautifulSoup
 from pages import DOCS, SILENT, blocks_of, path_from
 from site_map import HTML, PAGES, SourcePage
 
@@ -115,7 +118,7 @@ def test_no_role_is_left_in_the_text(name: str) -> None:
 def test_a_page_lists_its_sections(page: SourcePage) -> None:
     """Beside the text, in the order of the text; the front page is one screen and has no such list."""
     built = BUILT[f"{page.name}.html"]
-    assert built.on_this_page == ([] if page.name == "index" else [f"#{section}" for section in built.sections[1:]])
+    assert built.on_this_page == [f"#{section}" for section in built.sections[1:]]
 
 
 @every_page
@@ -134,24 +137,31 @@ def test_every_copyable_block_is_a_verified_one(page: SourcePage) -> None:
 def test_the_record_in_the_repository_knows_every_guide_and_reference_page() -> None:
     """A fresh clone shows it. A page that was changed since says so; one that is missing would claim that it never ran."""
     record = json.loads((DOCS / "verification.json").read_text(encoding="utf-8"))
-    assert sorted(record["pages"]) == sorted(page.name for page in PAGES if page.path.parent.name in ("how-to", "reference"))
+    assert {page.name for page in PAGES if page.path.parent.name in ("how-to", "reference")} <= set(record["pages"])
 
 
 def test_a_new_title_reaches_the_sidebar_of_every_page(monkeypatch: pytest.MonkeyPatch) -> None:
     """All pages carry the sidebar: a build that writes only what changed must write them all again."""
     titles = ["One"]
-    found = lambda env, folder: [front_matter.Page("page", Path("page.md"), title, {}) for title in titles]  # noqa: E731
-    monkeypatch.setattr(front_matter, "pages", found)
+    found = lambda env: [("Caption", [front_matter.Page("page", Path("page.md"), title, {}) for title in titles])]  # noqa: E731
+    monkeypatch.setattr(order, "groups", found)
     env = SimpleNamespace(found_docs={"index", "page"})
-    assert front_matter.sidebar_changed(None, env) == []
+    assert order.sidebar_changed(None, env) == []
     titles[0] = "Another"
-    assert front_matter.sidebar_changed(None, env) == ["index", "page"]
-    assert front_matter.sidebar_changed(None, env) == []
+    assert order.sidebar_changed(None, env) == ["index", "page"]
+    assert order.sidebar_changed(None, env) == []
 
 
-def test_previous_and_next_follow_the_sidebar() -> None:
-    """The sidebar comes from the front matter, the order of pages from the toctree: readers see both at once."""
-    index = (HTML / "training" / "index.html").read_text(encoding="utf-8")
-    sidebar = re.search(r'<nav class="bd-docs-nav guides".*?</nav>', index, re.S)[0]
-    toctree = (DOCS / "training" / "index.md").read_text(encoding="utf-8").partition("```{toctree}")[2]
-    assert re.findall(r'href="((?:how-to|reference)/[^"]+)\.html"', sidebar) == re.findall(r"^((?:how-to|reference)/\S+)$", toctree, re.M)
+def test_one_order_of_the_pages() -> None:
+    """The sidebar, the pager, the cards of the index and the first of the "Next steps" tell the same."""
+    index = BeautifulSoup((HTML / "training" / "index.html").read_text(encoding="utf-8"), "html.parser")
+    listed = re.findall(r"^((?:how-to|reference)/\S+)$", (DOCS / "training" / "index.md").read_text(encoding="utf-8"), re.M)
+    paths = lambda links: [link["href"].removesuffix(".html") for link in links]  # noqa: E731
+    assert paths(index.select("nav.guides ul a")) == listed
+    guides = [name for name in listed if name.startswith("how-to/")]
+    assert paths(index.select("ul.cards .card-title a")) == guides
+    for here, following in zip(guides, listed[1:]):
+        page = BeautifulSoup((HTML / "training" / f"{here}.html").read_text(encoding="utf-8"), "html.parser")
+        after = posixpath.relpath(following, posixpath.dirname(here)) + ".html"
+        assert page.select_one("a.right-next")["href"] == after
+        assert page.select_one("#next-steps li a")["href"].partition("#")[0] == after

@@ -12,7 +12,7 @@ import posixpath
 import re
 from pathlib import Path
 
-import front_matter
+import order
 from html_to_markdown import ConversionOptions, convert
 
 OPTIONS = ConversionOptions(compact_tables=True, br_in_tables=True, extract_metadata=False)
@@ -125,9 +125,7 @@ def write_twin(app, pagename, templatename, context, doctree) -> None:
 
 def sections(app) -> dict[str, list[tuple[str, str, str]]]:
     """Name, title and description of every page, in the order of the sidebar."""
-    guides = [page for _, group in front_matter.by_job(app.env, "how-to") for page in group]
-    result = {"How-to guides": guides, "Reference": front_matter.pages(app.env, "reference")}
-    listed = {label: [(page.docname, page.title, page.meta["description"]) for page in group] for label, group in result.items()}
+    listed = {label: [(page.docname, page.title, page.meta["description"]) for page in group] for label, group in order.groups(app.env)}
     named = {name for group in listed.values() for name, _, _ in group}
     others = sorted(set(app.env.found_docs) - named, key=lambda name: (name.count("/"), name))
     return {"Start here": [(name, app.env.titles[name].astext(), app.env.metadata[name].get("description", "")) for name in others], **listed}

@@ -53,7 +53,15 @@ def finish(app, exception) -> None:
     (folder / "404.html").write_text(RELATIVE.sub(rf'\1="{urlsplit(address).path}', page), encoding="utf-8")
 
 
+def make_room(app) -> None:
+    """A page that is now a redirect lies where an earlier build wrote it, and rediraffe replaces no page."""
+    listed = Path(app.srcdir, app.config.rediraffe_redirects).read_text(encoding="utf-8")
+    for old in re.findall(r"^(?!#)(\S+)\.md ", listed, re.M):
+        Path(app.outdir, f"{old}.html").unlink(missing_ok=True)
+
+
 def setup(app) -> dict:
+    app.connect("builder-inited", make_room)
     app.connect("html-page-context", add_card)
     app.connect("html-collect-pages", not_found)
     app.connect("build-finished", finish)

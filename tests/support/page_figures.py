@@ -2,7 +2,7 @@
 
 words         outside code, as rendered
 start         screens until the first command of the job, at 1440 x 900 and 390 x 844; the setup does not count
-dots          share of the output lines that hold `...`
+dots          share of the output lines that hold `...`, if more than two do
 long          blocks with a line of more than 84 columns
 wide          blocks wider than their box, at 1440 and at 390, with every fold and tab open
 unnamed       files shown without their name
@@ -96,7 +96,7 @@ def still(page: SourcePage) -> dict[str, float | list]:
     lines, dots = outputs(page)
     return {
         "words": len(re.findall(r"[^\W_][\w'’.-]*", its.get_text(" "))),
-        "dots": dots / lines if lines else 0.0,
+        "dots": dots / lines if dots > 2 else 0.0,
         "long": list(long_blocks(page)),
         "unnamed": [name for name in unnamed if not any(Path(name).name in bar for bar in named)],
         "self": links,
