@@ -61,13 +61,21 @@ linkcheck_ignore = [r"(?!https?:)"]  # tests follow the local links, in the buil
 html_baseurl = address.rstrip("/") + "/" if (address := os.environ.get("SITE_ADDRESS", "")) else ""
 rediraffe_redirects, rediraffe_template = "redirects.txt", "_templates/redirect.html"  # paths below docs
 
+# The ways out in the footer. What has no address is not shown: the repository of these pages is set where it is known.
+ways_out = {
+    "repository": os.environ.get("SITE_REPOSITORY", "").rstrip("/"),  # as in https://github.com/OWNER/NAME
+    "branch": "main",
+    "NeMo Gym documentation": f"https://docs.nvidia.com/nemo/gym/v{release}/get-started/quickstart",
+    "NeMo Gym on GitHub": "https://github.com/NVIDIA-NeMo/Gym",
+}
+
 html_theme = "pydata_sphinx_theme"
 html_css_files = ["site.css"]
 html_logo = html_favicon = "docs/_static/logo.svg"  # one file, one request
 html_sidebars = {"**": ["guides.html"]}
 html_show_sourcelink = html_copy_source = False
 html_use_index = False
-html_context = {"default_mode": "light"}  # without JavaScript; layout.html follows the system with it
+html_context = {"default_mode": "light", "ways_out": ways_out}  # without JavaScript; layout.html follows the system with it
 html_theme_options = {
     "logo": {"text": project},
     "navbar_start": ["navbar-logo", "release.html"],

@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import parse_qs, urljoin, urlsplit
 from xml.etree import ElementTree
 
 import pytest
@@ -16,6 +16,7 @@ from pages import DOCS, ROOT
 from site_map import HTML, PAGES
 
 ADDRESS = "https://example.com/deep/docs"
+REPOSITORY = "https://github.com/OWNER/NAME"
 REDIRECTS = [line.split() for line in (DOCS / "redirects.txt").read_text(encoding="utf-8").splitlines() if line and line[0] != "#"]
 
 
@@ -47,8 +48,24 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The site, built with an address."""
     target = tmp_path_factory.mktemp("published")
     command = [sys.executable, "-m", "sphinx", "-c", ".", "-W", "-n", "--keep-going", "-q", "docs", str(target)]
-    subprocess.run(command, cwd=ROOT, env={**os.environ, "SITE_ADDRESS": ADDRESS}, check=True)
+    subprocess.run(command, cwd=ROOT, env={**os.environ, "SITE_ADDRESS": ADDRESS, "SITE_REPOSITORY": REPOSITORY}, check=True)
     return target
+
+
+@pytest.mark.live
+def test_with_a_repository_each_page_has_its_ways_out(published: Path) -> None:
+    for page in PAGES:
+        links = {link.get_text(): link["href"] for link in read(published / f"{page.name}.html").select(".ways-out a")}
+        assert links["Edit this page"] == f"{REPOSITORY}/edit/main/docs/{page.name}.md"
+        report = parse_qs(urlsplit(links["Report a problem"]).query)
+        assert report["title"] == [f"{page.headings[0][1]}: "] and report["body"][0].splitlines()[0] == f"Page: {page.name}"
+        assert links["Repository"] == REPOSITORY
+
+
+def test_without_a_repository_no_way_leads_to_one() -> None:
+    links = [link.get_text() for link in read(HTML / f"{PAGES[0].name}.html").select(".ways-out a")]
+    assert links == ["NeMo Gym documentation", "NeMo Gym on GitHub", "License"]
+    assert "Apache License" in (HTML / "LICENSE.txt").read_text(encoding="utf-8")
 
 
 @pytest.mark.live
@@ -74,7 +91,7 @@ def test_the_page_for_missing_ones_works_at_any_depth(published: Path) -> None:
     page = read(published / "404.html")
     asked = f"{ADDRESS}/a/b/missing.html"
     links = [element.get(key) for key in ("href", "src", "action") for element in page.select(f"[{key}]")]
-    paths = [urlsplit(urljoin(asked, link)).path for link in links if not link.startswith("#")]
+    paths = [urlsplit(urljoin(asked, link)).path for link in links if not link.startswith(("#", "https:"))]
     assert [path for path in paths if not (published / path.removeprefix("/deep/docs/")).is_file()] == []
     assert page.html["data-content_root"] == "/deep/docs/"
 

@@ -8,6 +8,7 @@ picture for each page, sphinx-notfound-page assumes Read the Docs.
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterator
 from html import escape, unescape
 from pathlib import Path
@@ -44,7 +45,10 @@ def not_found(app) -> Iterator[tuple[str, dict, str]]:
 def finish(app, exception) -> None:
     """The sitemap; and absolute links on the page that a host shows at any address, at any depth, that leads nowhere."""
     address, folder = app.config.html_baseurl, Path(app.outdir)
-    if exception or app.builder.format != "html" or not address:
+    if exception or app.builder.format != "html":
+        return
+    shutil.copyfile(Path(app.confdir, "LICENSE"), folder / "LICENSE.txt")  # the footer leads there
+    if not address:
         return
     entries = "".join(f"<url><loc>{escape(address)}{name}.html</loc></url>\n" for name in sorted(app.env.found_docs))
     sitemap = f'<?xml version="1.0" encoding="utf-8"?>\n<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">\n{entries}</urlset>\n'
