@@ -4,7 +4,8 @@
 
 For the whole and for each environment it prints the difference with two 95 % intervals. "same tasks": would these tasks show
 it again? It uses how the repeats of each task differ. "other tasks": would tasks like these show it? It draws tasks again
-(paired bootstrap). The last column is the smallest difference that so many tasks and repeats show reliably (power 80 %).
+(paired bootstrap), which needs 20 of them. "shows" is the smallest difference that so many tasks and repeats show reliably (power
+80 %). Without repeats nothing tells a change from noise: "?".
 Exit code: 0 no reward fell, 1 one fell by more than noise, 2 bad input.
 """
 
@@ -12,41 +13,28 @@ from __future__ import annotations
 
 import argparse
 import math
-import random
 import sys
 from collections import defaultdict
 from pathlib import Path
 
-from run_quality import TASK, BadInput, group_of, look, rows_of
+from measuring import BadInput, Rollouts, dict_of, group_of, task_of, unmeasured
+from noise import ENOUGH_TASKS, bootstrap, t_quantile, variance_within
 
-Z, POWER = 1.96, 2.8  # 95 % two-sided; with 80 % power
+POWER = 2.8  # standard errors: 95 % two-sided with 80 % power
 
 
 def rewards_of(path: Path, by: str | None) -> tuple[dict[object, list[float]], dict[object, str], dict[object, object]]:
-    """Rewards of each task, without masked rollouts, the group of each task, and what it asks."""
+    """Rewards of each task, without masked and failed rollouts, the group of each task, and what it asks."""
     rewards, groups, prompts = defaultdict(list), {}, {}
-    for row in rows_of(path):
-        if TASK not in row or not isinstance(row.get("response"), dict):
-            raise BadInput(f"{path} holds a row that is no rollout. Give the file that gym eval run wrote.")
-        if (reward := look(row)["reward"]) is not None:
-            rewards[row[TASK]].append(reward)
-            groups[row[TASK]] = group_of(row, by)
-            prompts.setdefault(row[TASK], (row.get("responses_create_params") or {}).get("input"))
+    for _, _, _, row in Rollouts(path):
+        if unmeasured(row) is None:
+            task = task_of(row)
+            rewards[task].append(float(row["reward"]))
+            groups[task] = group_of(row, by)
+            prompts.setdefault(task, dict_of(row, "responses_create_params").get("input"))
     if not rewards:
         raise BadInput(f"{path} holds no rollouts with a reward.")
     return rewards, groups, prompts
-
-
-def variance_within(rewards: dict[object, list[float]], tasks: list) -> float | None:
-    """Variance of a reward around the mean of its task, pooled over the tasks."""
-    freedom = sum(len(rewards[task]) - 1 for task in tasks)
-    if not freedom:
-        return None
-    total = 0.0
-    for task in tasks:
-        centre = sum(rewards[task]) / len(rewards[task])
-        total += sum((reward - centre) ** 2 for reward in rewards[task])
-    return total / freedom
 
 
 def compare(a: dict, b: dict, tasks: list, draws: int, seed: int) -> dict:
@@ -55,29 +43,33 @@ def compare(a: dict, b: dict, tasks: list, draws: int, seed: int) -> dict:
     differences = [mean(b[task]) - mean(a[task]) for task in tasks]
     result = {"tasks": len(tasks), "a": mean([mean(a[t]) for t in tasks]), "b": mean([mean(b[t]) for t in tasks])}
     result["delta"] = mean(differences)
-    parts = [(variance_within(side, tasks), sum(1 / len(side[task]) for task in tasks)) for side in (a, b)]
-    result["se"] = None if any(variance is None for variance, _ in parts) else math.sqrt(sum(v * n for v, n in parts)) / len(tasks)
-    chance = random.Random(seed)
-    drawn = sorted(mean(chance.choices(differences, k=len(tasks))) for _ in range(draws))
-    result["low"], result["high"] = drawn[int(0.025 * draws)], drawn[min(draws - 1, int(0.975 * draws))]
+    squares = [0.0, 0.0]
+    for number, side in enumerate((a, b)):
+        within = variance_within([(len(side[t]), sum(side[t])) for t in tasks], sum(r * r for t in tasks for r in side[t]))
+        squares[number] = None if within is None else within * sum(1 / len(side[t]) for t in tasks)
+    result["se"] = None if None in squares else math.sqrt(sum(squares)) / len(tasks)
+    result["z"] = t_quantile(0.975, max(1, sum(len(side[t]) - 1 for t in tasks for side in (a, b))))
+    result["other"] = bootstrap(differences, draws, seed)
     return result
 
 
 def line_of(name: str, result: dict) -> str:
-    se = result["se"]
-    same = f"[{result['delta'] - Z * se:+.3f}, {result['delta'] + Z * se:+.3f}]" if se is not None else "needs repeats"
+    se, other = result["se"], result["other"]
+    same = f"[{result['delta'] - result['z'] * se:+.3f}, {result['delta'] + result['z'] * se:+.3f}]" if se is not None else "needs repeats"
     least = f"{POWER * se:.3f}" if se is not None else "-"
-    other = f"[{result['low']:+.3f}, {result['high']:+.3f}]"
-    return f"{name:<20}{result['tasks']:>6}{result['a']:>9.3f}{result['b']:>9.3f}{result['delta']:>+9.3f}  {same:<19}{other:<19}{least:>8}  {verdict(result)}"
+    other = f"[{other[0]:+.3f}, {other[1]:+.3f}]" if other else f"needs {ENOUGH_TASKS} tasks"
+    return (f"{name[:15]:<16}{result['tasks']:>5}{result['a']:>7.3f}{result['b']:>7.3f}{result['delta']:>+8.3f} "
+            f"{same:<17}{other:<17}{least:>6}  {verdict(result)}")
 
 
 def verdict(result: dict) -> str:
-    if result["se"] is None:  # without repeats only the spread over the tasks can tell
-        return "fell" if result["high"] < 0 else "rose" if result["low"] > 0 else "?"
-    if abs(result["delta"]) <= Z * result["se"]:
+    """noise; fell or rose; the same with " here" where only these tasks show it; ? without repeats."""
+    if result["se"] is None:
+        return "?"
+    if abs(result["delta"]) <= result["z"] * result["se"]:
         return "noise"
     word = "fell" if result["delta"] < 0 else "rose"
-    return word if result["low"] > 0 or result["high"] < 0 else f"{word} on these tasks"
+    return word if result["other"] and (result["other"][0] > 0 or result["other"][1] < 0) else f"{word} here"
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -104,13 +96,18 @@ def main(argv: list[str] | None = None) -> int:
     for task in tasks:
         by_group[groups[task]].append(task)
     chosen = {"all": tasks} | (dict(sorted(by_group.items())) if len(by_group) > 1 else {})
-    print(f"{'':<20}{'tasks':>6}{'baseline':>9}{'cand.':>9}{'delta':>9}  {'same tasks, 95 %':<19}{'other tasks, 95 %':<19}{'shows':>8}")
+    print(f"{'':<16}{'tasks':>5}{'base':>7}{'cand.':>7}{'delta':>8} {'same tasks, 95 %':<17}{'other tasks, 95 %':<17}{'shows':>6}")
     results = {name: compare(a, b, group, args.draws, args.seed) for name, group in chosen.items()}
     for name, result in results.items():
         print(line_of(name, result))
     if alone := len(a.keys() ^ b.keys()):
         print(f"{alone} tasks are in one of the runs only and were left out")
-    return 1 if any(verdict(result).startswith("fell") for result in results.values()) else 0
+    told = [verdict(result) for result in results.values()]
+    # One rollout a task cannot tell a change from noise, but 20 tasks that all fall are no accident.
+    collapsed = [name for name, result in results.items() if result["se"] is None and result["other"] and result["other"][1] < 0]
+    for name in collapsed:
+        print(f"{name}: no repeats to judge by, but the spread over the tasks does not explain the fall. Collect repeats")
+    return 1 if collapsed or any(word.startswith("fell") for word in told) else 0
 
 
 if __name__ == "__main__":

@@ -1,12 +1,14 @@
-"""Pass or stop a run by limits from a TOML file, each with its reason.
+"""Pass or stop a run by limits from a TOML file, each with its reason; or, without a baseline, by limits that any run should keep.
 
+    python quality_gate.py results/baseline/rollouts.jsonl --fit-to-train            # healthy enough to train on?
+    python quality_gate.py results/baseline/rollouts.jsonl --suggest limits.toml     # write limits from an accepted run
     python quality_gate.py results/candidate/rollouts.jsonl --limits limits.toml
-    python quality_gate.py results/baseline/rollouts.jsonl --suggest limits.toml    # write limits from an accepted run
 
 A limit is a table [[limit]] with `metric`, `min` and/or `max`, `reason`, and optionally `group` and `level` ("error",
 the default, or "warning"). `python run_quality.py --help` lists the metrics. A metric that was not measured breaches its
-limit: what nobody looked at has not passed.
-Exit code: 0 passed, 1 a limit of level error is breached, 2 bad input.
+limit: what nobody looked at has not passed. --suggest takes several accepted runs of the same tasks, too: limits from more runs
+are narrower, and steadier.
+Exit code: 0 passed, 1 a limit of level error is breached (with --suggest: by the run itself), 2 bad input.
 """
 
 from __future__ import annotations
@@ -19,69 +21,119 @@ import tomllib
 from pathlib import Path
 from statistics import NormalDist
 
-from run_quality import METRICS, ONE_PER_TASK, BadInput, measure, write
+from measuring import METRICS, BadInput, measure
+from noise import smoothed, surprising
+from run_quality import write
 
 # What --suggest watches: the side that hurts, and why. Both sides where either is a sign of change.
 WATCHED = {
     "reward": ("min", "the policy, the prompt or the verifier has changed for the worse"),
+    "success_rate": ("min", "fewer rollouts succeed: policy, prompt or verifier"),
     "output_tokens": ("both", "answers got longer or shorter: other sampling, prompt or chat template"),
     "cut_share": ("max", "answers lose their end, and with it their reward"),
     "empty_share": ("max", "the endpoint returns nothing, or its parser swallows it"),
     "tool_use_share": ("both", "the model calls tools less or more often than it did"),
+    "tool_calls": ("both", "more or fewer calls a rollout: tools, prompt or policy"),
     "bad_arguments_share": ("max", "tool calls that no tool can take"),
     "same_answer_share": ("max", "repeats no longer differ, so they carry no signal"),
     "no_signal_share": ("max", "tasks without a difference between repeats teach RL nothing"),
     "unhealthy_share": ("max", "findings of the health check: read rollout_verdicts.jsonl"),
+    "seconds": ("max", "rollouts take longer: endpoint, tools or sandbox"),
 }
-# Limits that no earlier run can tell.
+# Rare events, whose noise is not normal.
+EVENTS = ("cut_share", "empty_share", "bad_arguments_share", "unhealthy_share")
+WARN = ("no_signal_share", "same_answer_share", "seconds")
+# Limits that no earlier run can tell: metric, side, value, level, reason.
 FIXED = [
     ("missing_share", "max", 0.02, "error", "lost rollouts are seldom lost at random: above 2 % the score describes other tasks"),
     ("failed_attempts", "max", 0.10, "warning", "retries hide an endpoint or a judge that is about to fail"),
     ("masked_share", "max", 0.05, "warning", "masked rollouts cost as much as others and train nothing"),
+    ("unobserved_share", "max", 0.10, "error", "the health check could not see the model calls: nothing is known of their health"),
     ("aggregate_gap", "max", 0.001, "error", "the aggregate metrics describe other rows than the file: aggregate again"),
+    ("copied_share", "max", 0.01, "error", "copied answers: the run holds fewer rollouts than it seems to"),
+    ("same_prompt_share", "max", 0.0, "error", "one prompt under several task indices counts, and trains, several times"),
+    ("two_rewards_share", "max", 0.02, "error", "the same answer got another reward: the verifier or judge is not consistent"),
+    ("contradicted_share", "max", 0.02, "error", "rewards that their own row contradicts: read them with rollout_table.py --where doubt=contradicted"),
+    ("call_in_text_share", "max", 0.02, "error", "tool calls left in the text: the endpoint's tool parser does not fit the model"),
 ]
-OPTIONAL = {"masked_share", "aggregate_gap"}
+# With --fit-to-train also these, which a baseline tells better.
+ABSOLUTE = [
+    ("unhealthy_share", "max", 0.02, "error", "findings of the health check: read rollout_verdicts.jsonl"),
+    ("empty_share", "max", 0.05, "error", "an endpoint gives an empty answer only if something is wrong"),
+    ("bad_arguments_share", "max", 0.05, "error", "tool calls that no tool can take"),
+    ("cut_share", "max", 0.30, "warning", "answers lose their end, and with it their reward"),
+    ("no_signal_share", "max", 0.90, "error", "hardly a task has rewards that differ: RL learns nothing here"),
+]
+# Not every run has these: no aggregate metrics, no tool calls, no repeats in some groups.
+OPTIONAL = {"aggregate_gap", "bad_arguments_share"}
 
 
-def noise(metric: dict) -> float:
-    """The standard error, never zero: no event in n rollouts does not mean that there is none in the next n."""
-    value, n = metric["value"], metric["n"]
-    if not 0 <= value <= 1:
-        return metric["se"]
-    smoothed = (value * n + 1) / (n + 2)
-    return max(metric["se"], math.sqrt(smoothed * (1 - smoothed) / n)) if metric["se"] == 0 else metric["se"]
-
-
-def suggest(quality: dict, alarm: float, level: str = "error") -> str:
-    """Limits that an unchanged model, running the same tasks again, breaches with the chance ``alarm`` each."""
-    z = NormalDist().inv_cdf(1 - alarm)
-    lines = [
-        f"# Limits from {quality['rollouts']} ({quality['scored']} rollouts, {quality['tasks']} tasks, {quality['finished'][:10]}).",
-        f"# A limit is the value -+ {z:.2f} x sqrt(2) x standard error: both runs are noisy. An unchanged model breaches one",
-        f"# of them with the chance {alarm:g}. `tasks_fingerprint` keeps them from being held against other tasks.",
-        f"tasks_fingerprint = {json.dumps(quality['tasks_fingerprint'])}",
+def fixed(rules: list[tuple], metrics: dict) -> list[dict]:
+    """These limits as rules; those of metrics that the run need not have only if it has them."""
+    return [
+        {"metric": name, side: value, "level": level, "reason": reason}
+        for name, side, value, level, reason in rules if name in metrics or name not in OPTIONAL
     ]
-    groups = {None: quality["metrics"]} | (quality["groups"] if len(quality["groups"]) > 1 else {})
-    for group, metrics in groups.items():
+
+
+def baseline_of(qualities: list[dict], group: str | None, name: str) -> tuple[float, float, float] | None:
+    """(value, noise of one run, noise of the value) of a metric over the accepted runs."""
+    found = [(quality["metrics"] if group is None else quality["groups"].get(group, {})).get(name) for quality in qualities]
+    if not all(found):
+        return None
+    noise = math.sqrt(sum(smoothed(metric) ** 2 for metric in found) / len(found))
+    return sum(metric["value"] for metric in found) / len(found), noise, noise / math.sqrt(len(found))
+
+
+def suggest(qualities: list[dict], alarm: float) -> list[dict]:
+    """Limits that an unchanged model, running the same tasks again, breaches with the chance ``alarm`` each, on average over baselines."""
+    z, rules = NormalDist().inv_cdf(1 - alarm), []
+    groups = qualities[0]["groups"]
+    for group in [None, *(groups if len(groups) > 1 else ())]:
         for name, (side, reason) in WATCHED.items():
             # Of the single groups only what may cancel out in the whole.
-            if name not in metrics or (group is not None and name not in ("reward", "tool_use_share")):
+            known = baseline_of(qualities, group, name) if group is None or name in ("reward", "tool_use_share") else None
+            if known is None:
                 continue
-            metric = metrics[name]
-            width = z * math.sqrt(2) * noise(metric)
-            low, high = metric["value"] - width, metric["value"] + width
-            share = 0 <= metric["value"] <= 1 and name != "output_tokens"
-            sides = {"min": side != "max" and (not share or low > 0), "max": side != "min" and (not share or high < 1)}
-            if not any(sides.values()):
-                continue
-            lines += ["", "[[limit]]", f'metric = "{name}"'] + ([f"group = {json.dumps(group)}"] if group else [])
-            lines += [f"{key} = {value:.4g}" for key, value in (("min", low), ("max", high)) if sides[key]]
-            lines += [f'level = "{"warning" if name in ONE_PER_TASK else level}"']
-            lines += [f'reason = "{reason} (was {metric["value"]:.4g} +-{noise(metric):.2g})"']
-    for name, side, value, at, reason in FIXED:
-        if name in quality["metrics"] or name not in OPTIONAL:
-            lines += ["", "[[limit]]", f'metric = "{name}"', f"{side} = {value}", f'level = "{at}"', f'reason = "{reason}"']
-    return "\n".join(lines) + "\n"
+            value, noise, own = known
+            width = z * math.hypot(noise, own)
+            low, high = value - width, value + width
+            if name in EVENTS:
+                metrics = [quality["metrics"][name] for quality in qualities]
+                few = surprising(sum(metric["count"] for metric in metrics), len(metrics), alarm)
+                high = (few - 0.5) / (sum(metric["n"] for metric in metrics) / len(metrics))
+            share = name not in ("output_tokens", "tool_calls", "seconds") and 0 <= value <= 1
+            bounds = {"min": low} if side != "max" and (not share or low > 0) else {}
+            bounds |= {"max": high} if side != "min" and (not share or high < 1) else {}
+            if bounds:
+                rules.append({
+                    "metric": name, **({} if group is None else {"group": group}), **{key: float(f"{bound:.4g}") for key, bound in bounds.items()},
+                    "level": "warning" if name in WARN else "error", "reason": f"{reason} (was {value:.4g} +-{noise:.2g})",
+                })
+    return rules + fixed(FIXED, qualities[0]["metrics"])
+
+
+def quoted(text: str) -> str:
+    """A TOML string; what a row calls its environment may hold anything."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def toml(rules: list[dict], qualities: list[dict], alarm: float) -> str:
+    """The limits file."""
+    names = ", ".join(quality["rollouts"] for quality in qualities)
+    of = f"{sum(quality['scored'] for quality in qualities)} rollouts, {qualities[0]['tasks']} tasks, {qualities[-1]['finished'][:10]}"
+    lines = [
+        f"# Limits from {names} ({of}).".replace("\n", " "),
+        f"# A limit is the value -+ {NormalDist().inv_cdf(1 - alarm):.2f} x the noise of a run and of the baseline. On average over baselines an",
+        f"# unchanged model breaches one of them with the chance {alarm:g}; false_alarms.py measures it, and how much it varies.",
+        "# `tasks_fingerprint` keeps the limits from being held against other tasks.",
+        f"tasks_fingerprint = {quoted(qualities[0]['tasks_fingerprint'])}",
+    ]
+    for rule in rules:
+        lines += ["", "[[limit]]", *(f"{key} = {quoted(value) if isinstance(value, str) else format(value, 'g')}" for key, value in rule.items())]
+    unseen = [name for name in METRICS if name not in {rule["metric"] for rule in rules}]
+    # A share that may lie anywhere, such as no_signal_share with few tasks, has no limit either.
+    return "\n".join([*lines, "", *(f"# {name}: not measured in this run, or its noise covers all values; no limit." for name in unseen)]) + "\n"
 
 
 def read_limits(path: Path) -> dict:
@@ -120,33 +172,59 @@ def judge(rule: dict, quality: dict) -> tuple[str, str]:
     if metric is None:
         breached, value = True, "not measured"
     else:
-        breached = metric["value"] < rule.get("min", -math.inf) or metric["value"] > rule.get("max", math.inf)
-        value = f"{metric['value']:.4g}"
+        breached = not rule.get("min", -math.inf) <= metric["value"] <= rule.get("max", math.inf)
+        value = f"{metric['value']:.4g}" + (f" ({metric['count']} of {metric['n']})" if metric.get("count") and breached else "")
     verdict = rule.get("level", "error").upper() if breached else "ok"
-    return verdict, f"{verdict:<9}{name:<34}{value:<14}{bounds:<24}" + (rule["reason"] if breached else "")
+    # The reason has a line of its own: beside the numbers it would not fit.
+    return verdict, f"{verdict:<9}{name:<30}{value:<24}{bounds}" + (f"\n         {rule['reason']}" if breached else "")
+
+
+def report(rules: list[dict], quality: dict) -> dict[str, int]:
+    """Print each rule, the breached ones first; how many are breached at each level."""
+    verdicts = [judge(rule, quality) for rule in rules]
+    for _, line in sorted(verdicts, key=lambda verdict: ("ERROR", "WARNING", "ok").index(verdict[0])):
+        print(line.rstrip())
+    return {at: sum(verdict == at for verdict, _ in verdicts) for at in ("ERROR", "WARNING", "ok")}
+
+
+def suggestion(qualities: list[dict], path: Path, alarm: float) -> int:
+    """Write the limits; name those that the runs themselves breach."""
+    for quality in qualities[1:]:
+        if quality["tasks_fingerprint"] != qualities[0]["tasks_fingerprint"]:
+            raise BadInput(f"{quality['rollouts']} has other tasks than {qualities[0]['rollouts']}. Take runs of the same tasks.")
+    rules = suggest(qualities, alarm)
+    write(path, toml(rules, qualities, alarm))
+    print(f"{path}: {len(rules)} limits from {sum(quality['scored'] for quality in qualities)} rollouts")
+    breached = [line for quality in qualities for verdict, line in (judge(rule, quality) for rule in rules) if verdict == "ERROR"]
+    for line in breached:
+        print(line)
+    if breached:
+        print("NOT A BASELINE: it breaches its own limits. Mend the run, or change these limits and their reasons by hand")
+    return int(bool(breached))
 
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("rollouts", type=Path, metavar="ROLLOUTS.jsonl", help="what gym eval run wrote with -o")
+    parser.add_argument("rollouts", type=Path, nargs="+", metavar="ROLLOUTS.jsonl", help="what gym eval run wrote with -o; several with --suggest only")
     what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--fit-to-train", action="store_true", help="hold the run against limits that need no baseline")
     what.add_argument("--limits", type=Path, metavar="FILE", help="hold the run against this file")
-    what.add_argument("--suggest", type=Path, metavar="FILE", help="write limits from this run to FILE")
+    what.add_argument("--suggest", type=Path, metavar="FILE", help="write limits from these runs to FILE")
     parser.add_argument("--alarm", type=float, default=0.001, help="with --suggest: chance of a false alarm, per limit (default: %(default)s)")
     parser.add_argument("--by", metavar="FIELD", help="group by this field (default: environment)")
     parser.add_argument("--success", type=float, default=1.0, help="reward from which a rollout is a success (default: %(default)s)")
     args = parser.parse_args(argv)
     if not 0 < args.alarm < 0.5:
         parser.error("--alarm must be above 0 and below 0.5")
+    if len(args.rollouts) > 1 and not args.suggest:
+        parser.error("give one run to judge; several only with --suggest")
     try:
         limits = read_limits(args.limits) if args.limits else None
-        quality = measure(args.rollouts, args.by, args.success)
-        if limits is None:
-            text = suggest(quality, args.alarm)
-            write(args.suggest, text)
-            print(f"{args.suggest}: {text.count('[[limit]]')} limits from {quality['scored']} rollouts")
-            return 0
-        if limits.get("tasks_fingerprint", quality["tasks_fingerprint"]) != quality["tasks_fingerprint"]:
+        qualities = [measure(path, args.by, args.success) for path in args.rollouts]
+        quality = qualities[0]
+        if args.suggest:
+            return suggestion(qualities, args.suggest, args.alarm)
+        if limits and limits.get("tasks_fingerprint", quality["tasks_fingerprint"]) != quality["tasks_fingerprint"]:
             raise BadInput(
                 f"{args.limits} was made for other tasks ({limits['tasks_fingerprint']}, not {quality['tasks_fingerprint']}). "
                 "Make limits from an accepted run of these tasks with --suggest."
@@ -154,10 +232,9 @@ def main(argv: list[str] | None = None) -> int:
     except BadInput as error:
         print(f"quality_gate.py: {error}", file=sys.stderr)
         return 2
-    verdicts = [judge(rule, quality) for rule in limits["limit"]]
-    for _, line in sorted(verdicts, key=lambda verdict: ("ERROR", "WARNING", "ok").index(verdict[0])):
-        print(line.rstrip())
-    count = {at: sum(verdict == at for verdict, _ in verdicts) for at in ("ERROR", "WARNING", "ok")}
+    count = report(limits["limit"] if limits else fixed(FIXED + ABSOLUTE, quality["metrics"]), quality)
+    for doubt in quality["doubts"]:
+        print(f"doubt: {doubt}")
     print(f"{'STOPPED' if count['ERROR'] else 'PASSED'}: {count['ERROR']} errors, {count['WARNING']} warnings, {count['ok']} ok")
     return 1 if count["ERROR"] else 0
 

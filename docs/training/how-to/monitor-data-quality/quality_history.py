@@ -24,7 +24,9 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))  # where a program that imports or runs this file finds its neighbor
-from run_quality import METRICS, BadInput, measure, rows_of, write  # noqa: E402
+from measuring import METRICS, BadInput, lines, measure  # noqa: E402
+from noise import smoothed as noise  # noqa: E402
+from run_quality import write  # noqa: E402
 
 FOLLOWED = (
     "reward", "output_tokens", "cut_share", "empty_share", "tool_use_share", "same_answer_share", "no_signal_share",
@@ -54,21 +56,13 @@ def read(path: Path) -> list[dict]:
         except (ValueError, KeyError, TypeError):
             raise BadInput(f"{path} holds no runs. Give a file that `export` wrote.") from None
     else:
-        runs = list(rows_of(path))
+        runs = [row for _, _, _, row in lines(path)]
     if not runs:
         raise BadInput(f"{path} holds no runs. Add one with `append`.")
     for number, run in enumerate(runs, 1):
         if not isinstance(run, dict) or not isinstance(run.get("metrics"), dict) or "label" not in run:
             raise BadInput(f"{path}, run {number} is no entry of a history. Give a file that `append` wrote.")
     return runs
-
-
-def noise(metric: dict) -> float:
-    """The standard error of a run. A share that is 0 or 1 in n rollouts could as well be a little off."""
-    if metric["se"] or not 0 <= metric["value"] <= 1:
-        return metric["se"]
-    smoothed = (metric["value"] * metric["n"] + 1) / (metric["n"] + 2)
-    return math.sqrt(smoothed * (1 - smoothed) / metric["n"])
 
 
 def reference_of(runs: list[dict], name: str) -> tuple[float, float] | None:
@@ -210,7 +204,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         if args.command == "append":
             entry = entry_of(measure(args.rollouts, success=args.success), args.label)
-            known = [run for run in rows_of(args.history) if run.get("label") != entry["label"]] if args.history.exists() else []
+            known = [run for _, _, _, run in lines(args.history) if run.get("label") != entry["label"]] if args.history.exists() else []
             write(args.history, "".join(json.dumps(run) + "\n" for run in [*known, entry]))
             print(f"{args.history}: {len(known) + 1} runs")
             return 0

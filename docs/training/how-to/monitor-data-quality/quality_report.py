@@ -19,8 +19,9 @@ import random
 import sys
 from pathlib import Path
 
+from measuring import METRICS, BadInput, Rollouts, health_of, measure
 from rollout_table import flat
-from run_quality import METRICS, BadInput, cell, health_of, measure, rows_of, write
+from run_quality import cell, headline, write
 
 STYLE = """body{font:16px/1.5 system-ui,sans-serif;max-width:64rem;margin:2rem auto;padding:0 1rem;color:#1a1a1a;background:#fff}
 table{border-collapse:collapse}th,td{text-align:left;padding:.2rem 1rem .2rem 0;border-bottom:1px solid #ddd;font-variant-numeric:tabular-nums}
@@ -36,7 +37,7 @@ def rollouts_of(path: Path, run: str, most: int, text: bool, chance: random.Rand
     """At most ``most`` rollouts of a run, chosen at random, with short texts; and how many there are."""
     verdicts, _ = health_of(path)
     kept, seen = [], 0
-    for seen, row in enumerate(rows_of(path), 1):
+    for seen, (_, _, _, row) in enumerate(Rollouts(path), 1):
         place = len(kept) if seen <= most else chance.randrange(seen)
         if place >= most:
             continue
@@ -76,7 +77,7 @@ def charts(rollouts: list[dict]):
     ).properties(width=820, height=220).add_params(click)
     single = alt.Chart(data, title="Rollouts of the chosen tasks (point at one to read it)").mark_circle(size=60, opacity=0.6).encode(
         x=alt.X("output_tokens:Q", title="output tokens"), y=alt.Y("jittered:Q", title="reward (spread a little)"), color=color,
-        tooltip=["run:N", "task:O", "repeat:O", "reward:Q", "verdict:N", "findings:N", "cut:N", "calls:Q", "question:N", "answer:N", "tool_calls:N", "expected:N"],
+        tooltip=["run:N", "task:O", "repeat:O", "reward:Q", "verdict:N", "findings:N", "doubt:N", "cut:N", "calls:Q", "question:N", "answer:N", "tool_calls:N", "expected:N"],
     ).transform_calculate(jittered="datum.reward + (random() - 0.5) * 0.08").transform_filter(click).properties(width=820, height=220)
     small = {"width": 380, "height": 180}
     rewards = alt.Chart(data, title="Rewards").mark_bar().encode(
@@ -105,8 +106,8 @@ def table(qualities: dict[str, dict]) -> str:
 def page(qualities: dict[str, dict], rollouts: list[dict], note: str, title: str) -> str:
     chart = charts(rollouts).to_html(inline=True, embed_options={"actions": False})
     lines = "".join(
-        f"<li><b>{html.escape(run)}</b>: {quality['scored']} of {quality['planned']} rollouts of {quality['tasks']} tasks, "
-        f"{html.escape(quality['model'])}, finished {quality['finished']}</li>" for run, quality in qualities.items()
+        f"<li><b>{html.escape(run)}</b>: {html.escape(headline(quality))}, {html.escape(quality['model'])}, finished {quality['finished']}"
+        + "".join(f"<br>Doubt: {html.escape(doubt)}" for doubt in quality["doubts"]) + "</li>" for run, quality in qualities.items()
     )
     head = f'<meta name="viewport" content="width=device-width"><title>{html.escape(title)}</title><style>{STYLE}</style></head>'
     body = (

@@ -1,9 +1,11 @@
-"""Turn rollouts into a flat table, one row each, for a table viewer: verdict, reward, lengths, question, answer.
+"""Turn rollouts into a flat table, one row each, for a table viewer: verdict, reward, doubts, lengths, question, answer.
 
     python rollout_table.py results/baseline/rollouts.jsonl -o rollouts.db [--where reward=0] [--sample 50 --seed 0]
 
-FILE.db is an SQLite database with the table `rollouts`, FILE.csv a text table. The health verdicts are joined where `gym eval health-check` has written them. The columns after `findings` are those of the
-rollout: what was asked last, what was answered, which tools were called, what the verifier expected.
+FILE.db is an SQLite database with the table `rollouts`, FILE.csv a text table. The health verdicts are joined where
+`gym eval health-check` has written them. `doubt` says what speaks against the row: a reward that its own fields contradict,
+a tool call left in the text, a response.id that an earlier row has. What a model wrote arrives in a spreadsheet as text:
+in FILE.csv an apostrophe stands before a cell that would be a formula.
 Exit code: 0 done, 1 no row is left, 2 bad input.
 """
 
@@ -18,40 +20,57 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from run_quality import REPEAT, TASK, BadInput, group_of, health_of, look, rows_of, said
+from measuring import BadInput, Rollouts, group_of, health_of, key_of, look, prompt_of
+from rollouts import list_of, text_in
 
 COLUMNS = (
-    "task", "repeat", "environment", "reward", "masked", "verdict", "findings", "output_tokens", "cut", "calls", "question",
-    "answer", "tool_calls", "expected",
+    "task", "repeat", "environment", "reward", "masked", "verdict", "findings", "doubt", "output_tokens", "cut", "calls", "question",
+    "answer", "tool_calls", "expected", "response_id",
 )
 NUMBERS = {"task", "repeat", "reward", "masked", "output_tokens", "cut", "calls"}
+EXPECTED = ("expected_answer", "expected_answers", "ground_truth", "answer")
 
 
 def last_question(row: dict) -> str:
     """The last thing that was asked."""
-    asked = (row.get("responses_create_params") or {}).get("input")
-    if isinstance(asked, str):
-        return asked
-    for item in reversed(asked or []):
-        content = item.get("content")
-        if item.get("role") == "user" and content:
-            return content if isinstance(content, str) else "".join(str(part.get("text") or "") for part in content)
+    for item in reversed(prompt_of(row)):
+        if isinstance(item, dict) and item.get("role") == "user" and (text := text_in(item.get("content"))):
+            return text
     return ""
 
 
-def flat(row: dict, verdicts: dict) -> dict:
-    numbers, (text, calls) = look(row), said(row.get("response") or {})
-    verdict = verdicts.get((row.get(TASK), row.get(REPEAT))) or {}
-    expected = next((row[key] for key in ("expected_answer", "expected_answers", "ground_truth", "answer") if key in row), "")
-    return {
-        "task": row.get(TASK), "repeat": row.get(REPEAT), "environment": group_of(row, None), "reward": row.get("reward"),
-        "masked": int(numbers["masked_share"]), "verdict": verdict.get("verdict", ""),
-        "findings": " ".join(finding["check"] for finding in verdict.get("findings") or []),
-        "output_tokens": numbers["output_tokens"], "cut": int(numbers["cut_share"]), "calls": len(calls),
+def cell_of(value: object) -> object:
+    """A value that SQLite and a CSV file can hold: numbers and texts as they are, all else as JSON."""
+    if value is None or isinstance(value, (float, str)) or (isinstance(value, int) and abs(value) < 2**63):
+        return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value  # no lone surrogates
+    return json.dumps(value)
+
+
+def flat(row: dict, verdicts: dict, ids: set[int] | None = None) -> dict:
+    """The columns of one rollout. ``ids`` remembers the response ids of the rows before."""
+    looked = look(row)
+    _, text, calls, against = looked
+    task, repeat = key_of(row)
+    verdict, identity = verdicts.get((row.get("_ng_task_index"), row.get("_ng_rollout_index"))) or {}, row["response"].get("id")
+    doubts = [f"contradicted: {against}"] if against else []
+    doubts += ["call in text"] if looked.of("call_in_text_share") else []
+    if ids is not None and isinstance(identity, str) and identity:
+        doubts += ["response.id again"] if hash(identity) in ids else []
+        ids.add(hash(identity))
+    entry = {
+        "task": task, "repeat": repeat, "environment": group_of(row, None), "reward": row.get("reward"), "masked": int(looked.of("masked_share")),
+        "verdict": verdict.get("verdict", ""), "findings": " ".join(str(finding.get("check")) for finding in list_of(verdict, "findings")),
+        "doubt": "; ".join(doubts), "output_tokens": looked.of("output_tokens"), "cut": int(looked.of("cut_share")), "calls": len(calls),
         "question": last_question(row), "answer": text,
         "tool_calls": " ".join(f"{name}({arguments})" for name, arguments in calls),
-        "expected": expected if isinstance(expected, str) else json.dumps(expected),
+        "expected": next((row[key] for key in EXPECTED if key in row), ""), "response_id": identity,
     }
+    return {name: cell_of(value) for name, value in entry.items()}
+
+
+def as_text(value: object) -> object:
+    """What a spreadsheet would take for a formula, with an apostrophe before it."""
+    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
 
 
 def condition(text: str) -> tuple[str, str]:
@@ -62,20 +81,20 @@ def condition(text: str) -> tuple[str, str]:
 
 
 def holds(row: dict, column: str, value: str) -> bool:
+    """Whether a cell is this number, this text, or has this word (of `doubt`: begins a doubt with it)."""
     try:
         return float(row[column]) == float(value)
     except (TypeError, ValueError):
-        return value in str(row[column]).split() or value == str(row[column])
+        text = str(row[column])
+        return value in text.replace(":", " ").split() or value == text
 
 
 def chosen(args: argparse.Namespace) -> Iterator[dict]:
     """The rows that hold all conditions: as they come, or a sample of them."""
     verdicts, _ = health_of(args.rollouts)
-    chance, kept, matched = random.Random(args.seed), [], 0
-    for row in rows_of(args.rollouts):
-        if TASK not in row:
-            raise BadInput(f"{args.rollouts} holds a row that is no rollout. Give the file that gym eval run wrote.")
-        entry = flat(row, verdicts)
+    chance, kept, matched, ids, run = random.Random(args.seed), [], 0, set(), Rollouts(args.rollouts)
+    for _, _, _, row in run:
+        entry = flat(row, verdicts, ids)
         if not all(holds(entry, *wanted) for wanted in args.where):
             continue
         matched += 1
@@ -86,6 +105,8 @@ def chosen(args: argparse.Namespace) -> Iterator[dict]:
         elif (place := chance.randrange(matched)) < args.sample:
             kept[place] = entry
     yield from kept
+    for note in run.notes():
+        print(note, file=sys.stderr)
 
 
 def write_csv(rows: Iterator[dict], path: Path) -> int:
@@ -94,7 +115,7 @@ def write_csv(rows: Iterator[dict], path: Path) -> int:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()
         for count, row in enumerate(rows, 1):
-            writer.writerow(row)
+            writer.writerow({name: as_text(value) for name, value in row.items()})
     return count
 
 

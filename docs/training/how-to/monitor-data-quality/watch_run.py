@@ -10,13 +10,13 @@ Exit code: 0 the run finished, or --once found no breach; 1 alert; 2 bad input. 
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import sys
 import time
 from pathlib import Path
 
-from run_quality import BadInput, beside, look
+from measuring import BadInput, beside, loads, look, rows_in
+from noise import wilson
 
 HEADER = "    time   done  planned   /min  reward  success   cut  empty  tools  masked  failed"
 Z = 3.0
@@ -45,7 +45,7 @@ class Tail:
                         break
                     self.offset += len(line)
                     if line.strip():
-                        row = json.loads(line)
+                        row = loads(line)
                         if not isinstance(row, dict):
                             raise ValueError("no JSON object")
                         rows.append(row)
@@ -77,21 +77,23 @@ class Run:
         if self.rollouts.restarted:
             self.forget()
         for row in rows:
-            numbers = look(row, self.success)
+            if not isinstance(row.get("response"), dict):
+                raise BadInput(f"{self.path} holds a row that is no rollout. Give the file that gym eval run writes with -o.")
+            looked = look(row, self.success)
             self.done += 1
             for name in self.SUMMED:
-                self.sums[name] += numbers[name] or 0.0
-            if numbers["reward"] is not None:
+                self.sums[name] += looked.of(name) or 0.0
+            if (reward := looked.of("reward")) is not None:
                 self.scored += 1
-                self.reward += numbers["reward"]
-                self.squares += numbers["reward"] ** 2
+                self.reward += reward
+                self.squares += reward**2
         failed = self.failures.new()
         self.failed += len(failed)
         return bool(rows or failed)
 
     def planned(self) -> int | None:
         path = beside(self.path, "_materialized_inputs.jsonl")
-        return sum(1 for _ in path.open("rb")) if path.exists() else None
+        return rows_in(path) if path.exists() else None
 
     def finished(self) -> bool:
         """The health check is the last thing that a run writes; without it, the aggregate metrics are."""
@@ -122,23 +124,16 @@ class Run:
             "masked": (self.sums["masked_share"], self.done, limits.max_masked),
         }
         for name, (count, total, limit) in counts.items():
-            if limit is not None and total and wilson(count, total)[0] > limit:
+            if limit is not None and total and wilson(count, total, Z)[0] > limit:
                 found.append(f"{name} share is {count / total:.2f} after {total} rollouts, the limit is {limit:g}")
         if limits.min_reward is not None and self.scored > 1:
             centre = self.reward / self.scored
             spread = math.sqrt(max(0.0, self.squares / self.scored - centre**2) / (self.scored - 1))
             # Rewards that are all alike have no spread yet: hold them as shares, whose interval is never empty.
-            high = centre + Z * spread if spread else wilson(max(0.0, min(1.0, centre)) * self.scored, self.scored)[1]
+            high = centre + Z * spread if spread else wilson(max(0.0, min(1.0, centre)) * self.scored, self.scored, Z)[1]
             if high < limits.min_reward:
                 found.append(f"mean reward is {centre:.2f} after {self.scored} rollouts, the limit is {limits.min_reward:g}")
         return found
-
-
-def wilson(count: float, total: int, z: float = Z) -> tuple[float, float]:
-    """The interval that a share of ``count`` in ``total`` leaves open."""
-    p, z2 = count / total, z * z
-    centre, half = p + z2 / (2 * total), z * math.sqrt(p * (1 - p) / total + z2 / (4 * total**2))
-    return (centre - half) / (1 + z2 / total), (centre + half) / (1 + z2 / total)
 
 
 def watch(args: argparse.Namespace) -> int:

@@ -1,0 +1,338 @@
+"""Measure a run: what the scripts of this folder know about rollouts. `rollouts.py` reads them, `doubts.py` doubts them.
+
+    from measuring import measure
+
+    quality = measure(Path("results/baseline/rollouts.jsonl"))
+    quality["metrics"]["reward"]  # {"value": 0.482, "se": 0.028, "n": 112}
+
+Kept of a rollout is about 32 bytes, of a task about 400.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+from array import array
+from collections import Counter, defaultdict
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import NamedTuple
+
+sys.path[1:1] = [str(Path(__file__).parent), str(Path(__file__).parent.parent.parent / "index")]  # the second one in the repository only
+from doubts import Repeats, contradiction  # noqa: E402
+from noise import intervals, mean, share  # noqa: E402
+from rollouts import (  # noqa: E402
+    LISTS, BadInput, Rollouts, Seen, call_in_text, cut_off, dict_of, field_of, key_of, lines, loads, masked, prompt_key, prompt_of, said,
+    task_of, tokens_of, tools_offered, unmeasured,
+)
+from rollouts import group_of as environment_of  # noqa: E402
+
+TASK, REPEAT, FAILURE = "_ng_task_index", "_ng_rollout_index", "_ng_failure_class"
+# name: what it is. Shares are between 0 and 1.
+METRICS = {
+    "reward": "mean reward of the scored rollouts that are not masked",
+    "success_rate": "share with a reward of at least --success",
+    "no_signal_share": "tasks whose repeats all got the same reward",
+    "same_answer_share": "tasks whose repeats all gave the same answer",
+    "output_tokens": "mean output tokens",
+    "cut_share": "replies cut off at max_output_tokens or by a full context",
+    "empty_share": "replies without text and without tool call",
+    "tool_use_share": "rollouts with at least one tool call",
+    "tool_calls": "mean tool calls per rollout",
+    "bad_arguments_share": "tool calls whose arguments are no JSON object",
+    "call_in_text_share": "rollouts with a tool call left in the text: the endpoint's parser does not fit",
+    "copied_share": "rollouts that repeat another one: the same response.id and the same answer",
+    "same_prompt_share": "tasks whose prompt another task index has, too",
+    "two_rewards_share": "rollouts whose answer got another reward in another repeat of the same task",
+    "contradicted_share": "rewards that their own row contradicts: expected_answer, num_correct, is_correct, ...",
+    "missing_share": "planned rollouts without a score",
+    "masked_share": "scored rollouts with mask_sample: not to be trained on",
+    "failed_attempts": "rows of the failures sidecar per planned rollout",
+    "unhealthy_share": "rollouts with a finding of the health check",
+    "unobserved_share": "rollouts that the health check could not judge",
+    "seconds": "mean seconds per rollout",
+    "aggregate_gap": "largest difference between a mean reward here and in the aggregate metrics",
+}
+# What look() tells of one rollout, by place.
+LOOKED = (
+    "reward", "success_rate", "output_tokens", "cut_share", "empty_share", "tool_use_share", "tool_calls", "bad_arguments_share",
+    "call_in_text_share", "contradicted_share", "masked_share", "seconds",
+)
+PLACE = {name: number for number, name in enumerate(LOOKED)}
+EMPTY, MASKED, CALL_IN_TEXT = PLACE["empty_share"], PLACE["masked_share"], PLACE["call_in_text_share"]
+
+
+def beside(rollouts: Path, ending: str) -> Path:
+    """A file that Gym names after the rollouts: ``rollouts.jsonl`` has ``rollouts_failures.jsonl``."""
+    return rollouts.with_name(rollouts.stem + ending)
+
+
+def json_of(path: Path) -> object:
+    """A whole JSON file, or None if it is not there."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise BadInput(f"Cannot read {path}: {error}. Run gym eval health-check or gym eval aggregate again.") from None
+
+
+def group_of(row: dict, by: str | None) -> str:
+    """What a rollout is grouped by: a field, or the environment that it ran in."""
+    value = field_of(row, by) if by else environment_of(row)
+    return "-" if value is None else str(value)
+
+
+def is_object(arguments: object) -> bool:
+    try:
+        return isinstance(loads(arguments), dict)
+    except (TypeError, ValueError, AttributeError):
+        return False
+
+
+class Look(NamedTuple):
+    """What one rollout tells: its numbers in the order of LOOKED, its text, its calls, and why its row contradicts the reward."""
+
+    numbers: tuple
+    text: str
+    calls: list[tuple[str, object]]
+    against: str | None
+
+    def of(self, name: str) -> float | None:
+        return self.numbers[PLACE[name]]
+
+
+def look(row: dict, success: float = 1.0) -> Look:
+    """Look at one rollout. A number is None where the row does not tell it. Raises nothing, whatever the row holds."""
+    found = said(row)
+    text = found.texts[0] if len(found.texts) == 1 else "\n".join(found.texts)
+    calls = [(call.name, call.arguments) for call in found.calls]
+    output = row["response"].get("output")
+    told = not output or type(output) is list and type(output[0]) is dict
+    reward = against = None
+    if unmeasured(row) is None:
+        reward = float(row["reward"])
+        against = contradiction(row, found.texts[-1] if found.texts else "", calls, reward, success)
+    names = tuple(str(tool.get("name")) for tool in tools_offered(row)) if text[:1] in ("{", "[", " ", "\n") and text else ()
+    latency = dict_of(row, "ng_perf").get("total_latency_ms")
+    scored = reward is not None
+    return Look((
+        reward, float(reward >= success) if scored else None, tokens_of(row), float(cut_off(row) is not None),
+        float(not calls and not text.strip()) if told else None, float(bool(calls)) if told else None, float(len(calls)) if told else None,
+        sum(not is_object(arguments) for _, arguments in calls) / len(calls) if calls else None, float(call_in_text(text, names) is not None),
+        float(against is not None) if scored else None, 0.0 if scored else float(masked(row)),
+        latency / 1000 if type(latency) in (int, float) else None,
+    ), text, calls, against)
+
+
+class Sums:
+    """What is kept of the rollouts of one group: for each task how many, and for each metric how many lack it and their sum."""
+
+    REWARD, ANSWER, METRIC = 1, 3, 5  # places in a task's stretch: first reward, whether another came; the same for answers; metrics
+    STRIDE = METRIC + 2 * len(LOOKED)
+    NOTHING = (0.0,) * STRIDE
+
+    def __init__(self) -> None:
+        self.place: dict[object, int] = {}
+        self.data = array("d")
+        self.squares = [0.0] * len(LOOKED)
+
+    def add(self, task: object, numbers: tuple, answer: int) -> None:
+        data, start, reward, squares = self.data, self.place.get(task), numbers[0], self.squares
+        if start is None:
+            start = self.place[task] = len(data)
+            data.extend(self.NOTHING)
+            data[start + 3] = answer
+        elif data[start + 3] != answer:
+            data[start + 4] = 1.0
+        if reward is not None:
+            if data[start] == data[start + 5]:  # no rollout of the task had a reward before
+                data[start + 1] = reward
+            elif data[start + 1] != reward:
+                data[start + 2] = 1.0
+        data[start] += 1
+        at = start + 5
+        for number, value in enumerate(numbers):
+            if value:
+                data[at + 1] += value
+                squares[number] += value * value
+            elif value is None:
+                data[at] += 1
+            at += 2
+
+    def of(self, number: int) -> list[tuple[int, float]]:
+        """(how many, their sum) of a metric for each task that has it."""
+        rows, lacking, total = (self.data[at :: self.STRIDE] for at in (0, self.METRIC + 2 * number, self.METRIC + 2 * number + 1))
+        return [(int(n - less), value) for n, less, value in zip(rows, lacking, total) if n > less]
+
+    def alike(self, at: int, lacking: int | None) -> tuple[int, int]:
+        """(tasks whose repeats are all equal, tasks with repeats), of rewards or answers."""
+        data = self.data
+        repeated = [start for start in self.place.values() if data[start] - (0 if lacking is None else data[start + lacking]) > 1]
+        return sum(not data[start + at + 1] for start in repeated), len(repeated)
+
+
+def counted(metric: dict | None, name: str) -> dict | None:
+    """A metric, with its count if it is a share."""
+    return metric | {"count": round(metric["value"] * metric["n"])} if metric and name.endswith("_share") else metric
+
+
+def metrics_of(groups: dict[str, Sums]) -> tuple[dict[str, dict], dict[str, dict], dict | None]:
+    """The metrics of all groups together, those of each, and the intervals of the mean reward."""
+    whole: dict[str, dict] = {}
+    single: dict[str, dict] = {name: {} for name in sorted(groups)}
+    reward = None
+    for number, name in enumerate(LOOKED):
+        sums = {group: groups[group].of(number) for group in single}
+        for group in single:
+            single[group][name] = counted(mean(sums[group], groups[group].squares[number]), name)
+        every, squares = [pair for pairs in sums.values() for pair in pairs], sum(group.squares[number] for group in groups.values())
+        whole[name] = counted(mean(every, squares), name)
+        reward = intervals(every, squares) if name == "reward" else reward
+    for name, at, lacking in (("no_signal_share", Sums.REWARD, Sums.METRIC), ("same_answer_share", Sums.ANSWER, None)):
+        alike = {group: groups[group].alike(at, lacking) for group in single}
+        for group in single:
+            single[group][name] = share(*alike[group])
+        whole[name] = share(sum(same for same, _ in alike.values()), sum(of for _, of in alike.values()))
+    return whole, {group: {name: metrics[name] for name in METRICS if metrics.get(name)} for group, metrics in single.items()}, reward
+
+
+def health_of(rollouts: Path) -> tuple[dict[tuple, dict], dict[str, int]]:
+    """Verdict and findings by rollout, and the number of each issue, as far as the health check has run."""
+    summary = json_of(rollouts.with_name("quality_summary.json"))
+    path = rollouts.with_name("rollout_verdicts.jsonl")
+    if not isinstance(summary, dict) or not path.exists():
+        return {}, {}
+    issues = dict_of(dict_of(summary, "run"), "issues")
+    verdicts = {(row.get(TASK), row.get(REPEAT)): row for _, _, _, row in lines(path)} if path.stat().st_size else {}
+    return verdicts, {name: count for name, count in issues.items() if count}
+
+
+def aggregate_gap(rollouts: Path, rewards: dict[str, list]) -> tuple[dict | None, str | None]:
+    """The largest gap between the mean rewards of the file and of the aggregate metrics; or why it cannot be told.
+
+    ``rewards`` holds [how many, their sum] by environment server and by agent. An entry names one of them, both, or neither.
+    """
+    entries = json_of(beside(rollouts, "_aggregate_metrics.json"))
+    gaps = []
+    for entry in entries if isinstance(entries, list) else []:
+        reward = dict_of(entry, "agent_metrics").get("mean/reward") if isinstance(entry, dict) else None
+        if not isinstance(reward, (int, float)):
+            continue
+        names = entry.get("_ng_environment_server"), dict_of(entry, "agent_ref").get("name")
+        known = next((rewards[name] for name in names if name in rewards), None)
+        if known is None:
+            return None, f"an entry of the aggregate metrics is for {names[0] or names[1] or 'no server and no agent'}, which no rollout names"
+        gaps.append(abs(reward - known[1] / known[0]))
+    return {"value": max(gaps), "se": 0.0, "n": len(gaps)} if gaps else None, None
+
+
+def rows_in(path: Path) -> int:
+    """How many lines of a file are not blank."""
+    with path.open("rb") as file:
+        return sum(not line.isspace() for line in file)
+
+
+def measure(rollouts: Path, by: str | None = None, success: float = 1.0) -> dict:
+    """Everything the other scripts need to know about a run. Raises BadInput."""
+    groups: dict[str, Sums] = defaultdict(Sums)
+    repeats, rewards, models = Repeats(), Counter(), Counter()
+    servers: dict[str, list] = defaultdict(lambda: [0, 0.0])
+    prompts: dict[object, str] = {}
+    first: dict[str, str] = {}
+    scored = listed = unprompted = 0
+    aggregated = beside(rollouts, "_aggregate_metrics.json").exists()
+    run, seen = Rollouts(rollouts), Seen(rollouts)
+    for number, _, _, row in run:
+        seen.add(number, row)
+        task, response = task_of(row), row["response"]
+        numbers, text, calls, against = look(row, success)
+        reward = numbers[0]
+        scored += reward is not None or numbers[MASKED] > 0  # a row without a reward has no score
+        listed += numbers[EMPTY] is None
+        models[response.get("model") if type(response.get("model")) is str else "None"] += 1
+        if task not in prompts:
+            prompts[task] = prompt_key(row)
+            unprompted += not prompt_of(row)
+        # 52 bits: exact in the array's floating-point numbers.
+        answer = hash((text.strip(), str(calls) if calls else "")) & (1 << 52) - 1
+        groups[group_of(row, by)].add(task, numbers, answer)
+        repeats.add(task, response.get("id"), answer, reward)
+        if reward is not None:
+            rewards[reward] += 1
+            for name in (row.get("_ng_environment_server"), dict_of(row, "agent_ref").get("name")) if aggregated else ():
+                if type(name) is str:  # the aggregate metrics leave masked rollouts out, too
+                    entry = servers[name]
+                    entry[0] += 1
+                    entry[1] += reward
+        if against and "contradicted" not in first:
+            first["contradicted"] = f"task {task}, repeat {key_of(row)[1]}: {against}"
+        if numbers[CALL_IN_TEXT] and "call in text" not in first:
+            first["call in text"] = f"task {task}, repeat {key_of(row)[1]}"
+
+    (metrics, single, reward), notes = metrics_of(groups), run.notes()
+    if listed:
+        notes.append(f"of {listed} rollouts text and calls are not measured: {LISTS}")
+    for name, (count, of) in (("copied_share", repeats.copied()), ("two_rewards_share", repeats.unequal())):
+        metrics[name] = share(count, of)
+    # Agents that bring the prompt leave it out of the row: of these tasks nothing is known.
+    metrics["same_prompt_share"] = share(len(prompts) - len(set(prompts.values())) - max(0, unprompted - 1), len(prompts) - unprompted)
+    planned, classes = plan_of(rollouts, notes)
+    if planned is not None:
+        metrics["missing_share"] = share(max(0, planned - scored), planned)
+        metrics["failed_attempts"] = {"value": classes.total() / planned, "se": classes.total() ** 0.5 / planned, "n": planned}
+    verdicts, issues = health_of(rollouts)
+    counts = Counter(row.get("verdict") for row in verdicts.values())
+    for verdict in ("unhealthy", "unobserved") if verdicts else ():
+        metrics[f"{verdict}_share"] = share(counts[verdict], len(verdicts))
+    metrics["aggregate_gap"], unknown = aggregate_gap(rollouts, servers)
+    notes += [unknown] if unknown else []
+    return {
+        "rollouts": rollouts.as_posix(),
+        "finished": datetime.fromtimestamp(os.path.getmtime(rollouts), timezone.utc).isoformat(timespec="seconds"),
+        "model": ", ".join(sorted(models)), "planned": planned, "scored": scored, "tasks": len(prompts),
+        # The same tasks in any order have the same fingerprint. Runs with another one are not comparable.
+        "tasks_fingerprint": hashlib.sha256("".join(sorted(prompts.values())).encode()).hexdigest()[:12],
+        "failures": dict(classes), "issues": issues, "rewards": rounded(rewards),
+        "intervals": reward,
+        "doubts": doubts_of(metrics, first), "notes": notes,
+        "metrics": {name: metrics[name] for name in METRICS if metrics.get(name)},
+        "groups": single,
+    }
+
+
+def rounded(rewards: Counter) -> dict[str, int]:
+    """How often each reward occurs, to two digits."""
+    found: Counter = Counter()
+    for value in sorted(rewards):
+        found[str(round(value, 2))] += rewards[value]
+    return dict(found)
+
+
+def plan_of(rollouts: Path, notes: list[str]) -> tuple[int | None, Counter]:
+    """How many rollouts were planned, None if that is unknown; and the failed attempts by their class."""
+    inputs, failures = beside(rollouts, "_materialized_inputs.jsonl"), beside(rollouts, "_failures.jsonl")
+    planned = rows_in(inputs) if inputs.exists() else None
+    if not planned:
+        notes.append(f"how many rollouts were planned, and so how many are missing, is unknown: {inputs.name} is not beside the rollouts")
+    has_failures = failures.exists() and failures.stat().st_size
+    classes = Counter(str(row.get(FAILURE)) for _, _, _, row in lines(failures)) if has_failures else Counter()
+    return planned or None, classes
+
+
+def doubts_of(metrics: dict, first: dict[str, str]) -> list[str]:
+    """What speaks against this run's rewards and answers, one line each, with counts."""
+    found = []
+    for name, text, kind in (
+        ("copied_share", "rollouts repeat another one: same response.id, same answer", None),
+        ("same_prompt_share", "tasks have a prompt that another task index has, too", None),
+        ("two_rewards_share", "rollouts gave an answer that got another reward in another repeat of its task", None),
+        ("contradicted_share", "rewards are contradicted by their own row", "contradicted"),
+        ("call_in_text_share", "rollouts have a tool call left in the text", "call in text"),
+    ):
+        metric = metrics.get(name)
+        if metric and metric["count"]:
+            found.append(f"{metric['count']} of {metric['n']} {text}" + (f", first in {first[kind]}" if kind in first else ""))
+    return found
