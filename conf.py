@@ -12,7 +12,7 @@ gc.set_threshold(1_000_000)
 atexit.register(gc.freeze)  # nor at the end: the process goes, and all of them with it
 
 ROOT = Path(__file__).parent
-sys.path.insert(0, str(ROOT / "docs" / "_ext"))
+sys.path[:0] = [str(ROOT / "docs" / "_ext"), str(ROOT / "docs" / "training" / "index")]  # scripts that draw read with the shared reader
 GROUPS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["dependency-groups"]
 
 project = "NeMo Gym Training"

@@ -21,7 +21,7 @@ from pages import DOCS, ROOT
 from proofs import Proof, proves
 
 FOLDER = DOCS / "training" / "how-to" / "monitor-data-quality"
-SCRIPTS = sorted(path.name for path in FOLDER.glob("*.py"))
+SCRIPTS = sorted(path.name for path in FOLDER.glob("*.py") if "__main__" in path.read_text())
 sys.path.insert(0, str(FOLDER))
 
 
@@ -46,7 +46,7 @@ def rollout(task: int, repeat: int, reward: float = 1.0, text: str = "Paris", to
         "_ng_task_index": task, "_ng_rollout_index": repeat, "reward": reward, "task_source": group,
         "responses_create_params": {"input": [{"role": "user", "content": f"Question {task}?"}]},
         "response": {
-            "model": "m", "output": output, "usage": {"input_tokens": 9, "output_tokens": tokens},
+            "id": f"resp_{task}_{repeat}", "model": "m", "output": output, "usage": {"input_tokens": 9, "output_tokens": tokens},
             "incomplete_details": {"reason": "max_output_tokens"} if cut else None,
         },
         "_ng_environment_server": f"{group}_environment_server", **more,
@@ -64,11 +64,14 @@ def collect(folder: Path, rate: float, tasks: int = 40, repeats: int = 4, seed: 
             rows.append(rollout(task, repeat, float(chance.random() < ease), f"answer {chance.random()}", length, **more))
     write(folder / "rollouts_materialized_inputs.jsonl", *({"_ng_task_index": row["_ng_task_index"]} for row in rows))
     write(folder / "rollouts_failures.jsonl")
+    verdict = {"verdict": "healthy", "findings": []}
+    write(folder / "rollout_verdicts.jsonl", *({"_ng_task_index": row["_ng_task_index"], "_ng_rollout_index": row["_ng_rollout_index"]} | verdict for row in rows))
+    (folder / "quality_summary.json").write_text('{"run": {}}')
     return write(folder / "rollouts.jsonl", *rows)
 
 
 def metrics_of(path: Path, **options) -> dict:
-    from run_quality import measure
+    from measuring import measure
 
     return {name: metric["value"] for name, metric in measure(path, **options)["metrics"].items()}
 
@@ -108,11 +111,12 @@ def test_metrics_of_a_small_run(tmp_path: Path) -> None:
 
 
 def test_error_is_that_of_running_the_same_tasks_again(tmp_path: Path) -> None:
-    from run_quality import mean, measure
+    from measuring import measure
+    from noise import mean
 
     # Tasks that are all solved or all missed come out the same again, however different they are.
-    assert mean({task: [float(task % 2)] * 4 for task in range(10)})["se"] == 0
-    assert mean({task: [0.0, 1.0] for task in range(50)})["se"] == pytest.approx((0.5 / 100) ** 0.5)
+    assert mean([(4, 4.0 * (task % 2)) for task in range(10)], 20)["se"] == 0
+    assert mean([(2, 1.0)] * 50, 50)["se"] == pytest.approx((0.5 / 100) ** 0.5)
     # What is claimed is what repeating the run many times shows.
     runs = [measure(collect(tmp_path / str(seed), 0.5, seed=seed))["metrics"]["reward"] for seed in range(60)]
     values = [run["value"] for run in runs]
@@ -137,7 +141,7 @@ def test_an_aggregate_of_other_rows_shows(tmp_path: Path) -> None:
 
 
 def test_fingerprint_is_that_of_the_tasks(tmp_path: Path) -> None:
-    from run_quality import measure
+    from measuring import measure
 
     one = [rollout(task, 0) for task in range(5)]
     prints = [measure(write(tmp_path / f"{n}.jsonl", *rows))["tasks_fingerprint"] for n, rows in enumerate((one, one[::-1], one[:4]))]
@@ -164,6 +168,172 @@ def test_gate_passes_an_unchanged_model_and_stops_a_worse_one(tmp_path: Path) ->
     assert stopped.returncode == 1 and stopped.stdout.startswith("ERROR") and "STOPPED: " in stopped.stdout
 
 
+# A worthless run must not pass
+
+
+def worthless(folder: Path, kind: str) -> Path:
+    """A run in which nothing is wrong but one thing."""
+    chance, rows = random.Random(0), []
+    for task in range(24):
+        for repeat in range(4):
+            right = chance.random() < 0.5
+            text = f"{'Paris' if right else 'Lyon'} it is, {chance.random()}"
+            row = rollout(task, repeat, float(right), text, expected_answer="Paris")
+            if kind == "copied" and repeat:
+                row = json.loads(json.dumps(rows[-1])) | {"_ng_rollout_index": repeat}
+            elif kind == "same_prompt":
+                row["responses_create_params"]["input"][0]["content"] = f"Question  {task // 2}?" if task % 2 else f"question {task // 2}?"
+            elif kind == "two_rewards":
+                row = rollout(task, repeat, float(repeat % 2), "Hm")
+            elif kind == "contradicted":
+                row["reward"] = 1.0 - row["reward"] if repeat == 0 and not right else row["reward"]
+            elif kind == "num_correct":
+                row |= {"num_correct": int(right) if repeat else 1 - int(right), "num_expected": 1}
+            elif kind == "is_correct":
+                row |= {"is_correct": right if repeat else not right}
+            elif kind == "call_in_text" and repeat == 0:
+                row = rollout(task, repeat, 0.0, '<tool_call>\n{"name": "get_time", "arguments": {}}\n</tool_call>')
+            rows.append(row)
+    write(folder / "rollouts_materialized_inputs.jsonl", *({"_ng_task_index": row["_ng_task_index"]} for row in rows))
+    write(folder / "rollout_verdicts.jsonl", *({"_ng_task_index": row["_ng_task_index"], "_ng_rollout_index": row["_ng_rollout_index"], "verdict": "healthy"} for row in rows))
+    (folder / "quality_summary.json").write_text('{"run": {}}')
+    return write(folder / "rollouts.jsonl", *rows)
+
+
+@pytest.mark.parametrize(
+    ("kind", "metric", "count"),
+    [
+        ("sound", None, None), ("copied", "copied_share", "72 of 96"), ("same_prompt", "same_prompt_share", "12 of 24"),
+        ("two_rewards", "two_rewards_share", "96 of 96"), ("contradicted", "contradicted_share", None), ("num_correct", "contradicted_share", "24 of 96"),
+        ("is_correct", "contradicted_share", "24 of 96"), ("call_in_text", "call_in_text_share", "24 of 96"),
+    ],
+)
+def test_a_worthless_run_is_stopped(tmp_path: Path, kind: str, metric: str | None, count: str | None) -> None:
+    path = worthless(tmp_path, kind)
+    told = run("run_quality.py", path, cwd=tmp_path).stdout
+    for option in (["--fit-to-train"], ["--suggest", "limits.toml"]):
+        gate = run("quality_gate.py", path, *option, cwd=tmp_path)
+        wrong = {line.split()[1] for line in gate.stdout.splitlines() if line.startswith("ERROR")}
+        assert gate.returncode == bool(metric) and wrong - {"no_signal_share"} == ({metric} if metric else set()), gate.stdout
+    again = run("quality_gate.py", path, "--limits", "limits.toml", cwd=tmp_path)
+    assert again.returncode == bool(metric)
+    assert ("doubt: " in told) == bool(metric) and (count or "") in told and (count or "") in again.stdout
+
+
+def test_what_is_not_there_is_unknown(tmp_path: Path) -> None:
+    """No plan beside the rollouts, no verdicts: neither is made up, and the gate does not pass what it could not see."""
+    path = write(tmp_path / "rollouts.jsonl", *(rollout(task, repeat, float(repeat % 2), f"x{task} {repeat}") for task in range(20) for repeat in range(2)))
+    told = run("run_quality.py", path, cwd=tmp_path).stdout
+    assert told.startswith("40 rollouts scored; how many were planned is unknown, 20 tasks") and "missing_share" not in told
+    assert "rollouts_materialized_inputs.jsonl is not beside the rollouts" in told
+    gate = run("quality_gate.py", path, "--fit-to-train", cwd=tmp_path)
+    unseen = {line.split()[1] for line in gate.stdout.splitlines() if "not measured" in line}
+    assert gate.returncode == 1 and unseen == {"missing_share", "failed_attempts", "unobserved_share", "unhealthy_share"}
+    write(tmp_path / "rollout_verdicts.jsonl", *({"_ng_task_index": t, "_ng_rollout_index": r, "verdict": "unobserved"} for t in range(20) for r in range(2)))
+    (tmp_path / "quality_summary.json").write_text('{"run": {}}')
+    assert "ERROR    unobserved_share              1 (40 of 40)" in run("quality_gate.py", path, "--suggest", "l.toml", cwd=tmp_path).stdout
+
+
+def test_suggested_limits_name_every_metric(tmp_path: Path) -> None:
+    from measuring import METRICS
+
+    text = limits(tmp_path, collect(tmp_path / "base", 0.5, call='{"city": "Oslo"}')).read_text()
+    assert {name for name in METRICS if f'metric = "{name}"' in text or f"# {name}: " in text} == set(METRICS)
+
+
+def test_intervals_of_one_run(tmp_path: Path) -> None:
+    """Each rollout counting once, and each task: with uneven repeats these are two means."""
+    from measuring import measure
+
+    rows = [rollout(0, repeat, 1.0) for repeat in range(8)] + [rollout(task, repeat, float(repeat)) for task in range(1, 25) for repeat in range(2)]
+    found = measure(write(tmp_path / "r.jsonl", *rows))["intervals"]
+    assert found["per rollout"]["value"] == pytest.approx(32 / 56) and found["per task"]["value"] == pytest.approx(13 / 25)
+    assert found["per rollout"]["n"] == 56 and found["per task"]["n"] == 25
+    for mean in found.values():
+        for low, high in (mean["same"], mean["other"]):
+            assert low < mean["value"] < high
+    few = measure(write(tmp_path / "f.jsonl", *rows[:10]))["intervals"]["per task"]
+    assert few["other"] is None and few["same"] is not None
+
+
+@pytest.mark.parametrize("environment", [False, True])
+def test_an_aggregate_without_a_server_name_is_found_by_its_agent(tmp_path: Path, environment: bool) -> None:
+    rows = [rollout(0, repeat, float(repeat), agent_ref={"name": "a"}) for repeat in range(2)]
+    if not environment:  # as rows that were scored again
+        rows = [{key: value for key, value in row.items() if key != "_ng_environment_server"} for row in rows]
+    path = write(tmp_path / "rollouts.jsonl", *rows)
+    (tmp_path / "rollouts_aggregate_metrics.json").write_text(json.dumps([{"agent_ref": {"name": "a"}, "agent_metrics": {"mean/reward": 0.5}}]))
+    assert metrics_of(path)["aggregate_gap"] == 0.0
+    (tmp_path / "rollouts_aggregate_metrics.json").write_text(json.dumps([{"agent_metrics": {"mean/reward": 0.5}}]))
+    told = run("run_quality.py", path, cwd=tmp_path).stdout
+    assert "aggregate_gap" not in told and "note: an entry of the aggregate metrics is for no server and no agent, which no rollout names" in told
+
+
+@pytest.mark.parametrize("script", ["run_quality.py", "rollout_table.py", "quality_gate.py", "watch_run.py", "compare_runs.py", "quality_history.py"])
+@pytest.mark.parametrize("value", [None, 0, -1.5, True, "x", [], [1], [[]], {}, {"a": 1}])
+def test_no_json_is_a_traceback(tmp_path: Path, script: str, value: object) -> None:
+    """Every field of a rollout holds something else, one after the other, in one file."""
+    rows, paths = [], ["reward", "task_source", "agent_ref", "response.output", "response.usage", "response.id", "response.model", "instance_config",
+                       "response.incomplete_details", "responses_create_params", "responses_create_params.input", "ng_perf", "mask_sample",
+                       "expected_answer", "extracted_answer", "num_correct", "is_correct", "response", "_ng_task_index", "_ng_rollout_index"]
+    for number, path in enumerate(paths):
+        row = rollout(number, 0, call="{}", expected_answer="x", num_expected=1)
+        inner = row
+        for name in path.split(".")[:-1]:
+            inner = inner[name]
+        inner[path.split(".")[-1]] = value
+        rows.append(row)
+    write(tmp_path / "r.jsonl", *rows)
+    told = run(script, *("r.jsonl" if word == "FILE" else word for word in CALLS[script]), cwd=tmp_path)
+    assert "Traceback" not in told.stderr and told.returncode in (0, 1, 2), told.stderr[-600:]
+    assert told.returncode != 2 or len(told.stderr.splitlines()) == 1
+
+
+def test_a_formula_arrives_as_text(tmp_path: Path) -> None:
+    write(tmp_path / "r.jsonl", *(rollout(task, 0, -1.0, text) for task, text in enumerate(["=1+1", "+1", "-1", "@a", "\t=1", "\r=1", "a=1"])))
+    assert run("rollout_table.py", "r.jsonl", "-o", "t.csv", cwd=tmp_path).returncode == 0
+    with (tmp_path / "t.csv").open(newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    assert [row["answer"] for row in rows] == ["'=1+1", "'+1", "'-1", "'@a", "'\t=1", "'\r=1", "a=1"] and rows[0]["reward"] == "-1.0"
+
+
+def test_table_names_doubts(tmp_path: Path) -> None:
+    worthless(tmp_path, "contradicted")
+    made = run("rollout_table.py", "rollouts.jsonl", "-o", "t.csv", "--where", "doubt=contradicted", cwd=tmp_path)
+    count = int(re.search(r"t.csv: (\d+) rows", made.stdout)[1])
+    assert f"{count} of 96 rewards are contradicted" in run("run_quality.py", "rollouts.jsonl", cwd=tmp_path).stdout and count > 5
+
+
+def test_false_alarms_are_measured(tmp_path: Path) -> None:
+    """The figures of the page: near 5 % where an interval is offered, and none offered below 20 tasks."""
+    told = run("false_alarms.py", "--runs", 300, "--baselines", 10, cwd=tmp_path).stdout
+    rows = {int(line.split()[0]): line for line in told.splitlines() if re.match(r" +\d+  ", line)}
+    assert list(rows) == [4, 10, 20, 40, 100]
+    for tasks, line in rows.items():
+        shares = [float(share) for share in re.findall(r"([\d.]+) %", line)]
+        assert all(share < 10 for share in shares) and ("not offered" in line) == (tasks < 20)
+
+
+def test_limits_of_rare_events_are_exact() -> None:
+    from noise import surprising
+
+    # After no event in a run as large, each of k new ones had the chance 1/2 to fall into the first run.
+    assert surprising(0, 1, 0.001) == 10 and 0.5**10 <= 0.001 < 0.5**9
+    assert surprising(0, 3, 0.001) == 5 and 0.25**5 <= 0.001 < 0.25**4
+
+
+def test_limits_from_several_runs_are_narrower(tmp_path: Path) -> None:
+    runs = [collect(tmp_path / str(seed), 0.5, seed=seed) for seed in range(3)]
+    made = run("quality_gate.py", *runs, "--suggest", "limits.toml", cwd=tmp_path)
+    assert made.returncode == 0 and "limits from 480 rollouts" in made.stdout, made
+    one = next(rule for rule in tomllib.loads(limits(tmp_path / "0", runs[0]).read_text())["limit"] if rule["metric"] == "reward")
+    three = next(rule for rule in tomllib.loads((tmp_path / "limits.toml").read_text())["limit"] if rule["metric"] == "reward")
+    assert three["min"] > one["min"] - 0.05
+    other = run("quality_gate.py", runs[0], collect(tmp_path / "other", 0.5, tasks=9), "--suggest", "limits.toml", cwd=tmp_path)
+    assert other.returncode == 2 and "has other tasks than" in other.stderr
+    assert run("quality_gate.py", *runs, "--limits", "limits.toml", cwd=tmp_path).returncode == 2
+
+
 def test_gate_sees_cut_answers_and_lost_rollouts(tmp_path: Path) -> None:
     made = limits(tmp_path, collect(tmp_path / "base", 0.5))
     candidate = collect(tmp_path / "new", 0.5, seed=1, cut=True)
@@ -177,12 +347,12 @@ def test_gate_sees_cut_answers_and_lost_rollouts(tmp_path: Path) -> None:
 def test_false_alarms_are_as_rare_as_asked(tmp_path: Path) -> None:
     """At 5 % per limit, about one run in twenty of an unchanged model falls below the reward limit."""
     from quality_gate import suggest
-    from run_quality import measure
+    from measuring import measure
 
     alarms = trials = 0
     for seed in range(0, 240, 2):
         base, again = (measure(collect(tmp_path / str(s), 0.5, tasks=20, seed=s)) for s in (seed, seed + 1))
-        rule = next(rule for rule in tomllib.loads(suggest(base, 0.05))["limit"] if rule["metric"] == "reward")
+        rule = next(rule for rule in suggest([base], 0.05) if rule["metric"] == "reward")
         alarms += again["metrics"]["reward"]["value"] < rule["min"]
         trials += 1
     assert alarms / trials <= 0.12
@@ -245,14 +415,18 @@ def test_compare_tells_a_fall_from_noise(tmp_path: Path) -> None:
 def test_compare_needs_repeats_and_common_tasks(tmp_path: Path) -> None:
     one = write(tmp_path / "one.jsonl", *[rollout(task, 0, float(task % 2)) for task in range(6)])
     told = run("compare_runs.py", one, one, cwd=tmp_path)
-    assert told.returncode == 0 and "needs repeats" in told.stdout
+    assert told.returncode == 0 and "needs repeats" in told.stdout and "needs 20 tasks" in told.stdout and told.stdout.rstrip().endswith("?")
     refused = run("compare_runs.py", one, write(tmp_path / "two.jsonl", rollout(77, 0)), cwd=tmp_path)
     assert refused.returncode == 2 and "share no task index" in refused.stderr
 
 
 def test_compare_sees_a_collapse_without_repeats(tmp_path: Path) -> None:
     good, bad = (write(tmp_path / f"{reward}.jsonl", *[rollout(task, 0, reward) for task in range(30)]) for reward in (1.0, 0.0))
-    assert run("compare_runs.py", good, bad, cwd=tmp_path).returncode == 1
+    fell = run("compare_runs.py", good, bad, cwd=tmp_path)
+    assert fell.returncode == 1 and "?\nall: no repeats to judge by" in fell.stdout
+    one, other = (write(tmp_path / f"one{reward}.jsonl", rollout(0, 0, reward)) for reward in (1.0, 0.0))
+    single = run("compare_runs.py", one, other, cwd=tmp_path)
+    assert single.returncode == 0 and single.stdout.endswith("?\n"), "one rollout of one task tells nothing"
     assert run("compare_runs.py", bad, good, cwd=tmp_path).returncode == 0
 
 
@@ -272,13 +446,13 @@ def test_a_row_without_a_reward_is_missing(tmp_path: Path) -> None:
 
 def test_compare_claims_the_interval_that_repeating_shows(tmp_path: Path) -> None:
     """95 % intervals of an unchanged model hold 0 in about 95 of 100 comparisons."""
-    from compare_runs import Z, compare, rewards_of
+    from compare_runs import compare, rewards_of
 
     held, trials = 0, 100
     for seed in range(trials):
         (a, *_), (b, *_) = (rewards_of(collect(tmp_path / str(s), 0.5, tasks=20, seed=s), None) for s in (2 * seed, 2 * seed + 1))
         result = compare(a, b, list(a), 100, 0)
-        held += abs(result["delta"]) <= Z * result["se"]
+        held += abs(result["delta"]) <= result["z"] * result["se"]
     assert 88 <= held <= 100
 
 
@@ -580,7 +754,7 @@ def test_bad_rollouts_are_refused(tmp_path: Path, script: str, content: str | by
     [
         ("watch_run.py", ["r", "--max-cut", "2"], "--max-cut must be between 0 and 1"),
         ("watch_run.py", ["r", "--every", "0"], "--every and --stall must be above 0"),
-        ("quality_gate.py", ["r"], "one of the arguments --limits --suggest is required"),
+        ("quality_gate.py", ["r"], "one of the arguments --fit-to-train --limits --suggest is required"),
         ("quality_gate.py", ["r", "--suggest", "l", "--alarm", "0.7"], "--alarm must be above 0 and below 0.5"),
         ("quality_history.py", ["check", "h", "--reference", "0"], "--reference must be 1 or more"),
         ("compare_runs.py", ["r", "s", "--draws", "9"], "--draws must be 100 or more"),

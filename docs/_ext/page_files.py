@@ -18,7 +18,7 @@ from sphinx.util.docutils import SphinxDirective
 from sphinx_design.shared import create_component
 
 SHARED = "training/index"
-SHARED_FILES = ["jsonl.py", "practice_endpoint.py", "practice_tasks.jsonl", "practice_tool_tasks.jsonl", "rollouts.py"]
+SHARED_FILES = ["doubts.py", "jsonl.py", "practice_endpoint.py", "practice_tasks.jsonl", "practice_tool_tasks.jsonl", "rollouts.py"]
 
 
 def files_of(docs: Path, docname: str) -> dict[str, Path]:

@@ -180,6 +180,9 @@ def prompt_of(row: dict) -> list:
     return messages[:last]
 
 
+PLAIN_ITEM = {"role", "content", "type"}
+
+
 def prompt_key(row: dict) -> str:
     """16 hex digits that two rows share if their whole prompts are the same but for case and white space."""
     parts = []
@@ -187,7 +190,10 @@ def prompt_key(row: dict) -> str:
         if not isinstance(item, dict):
             parts.append(repr(item))
             continue
-        content = item.get("content")
+        content, role = item.get("content"), item.get("role")
+        if type(content) is str and type(role) is str and role != "developer" and item.keys() <= PLAIN_ITEM:  # most are, and it takes a third of the time
+            parts.append(f"{role}: " + " ".join(content.split()).casefold())
+            continue
         texts = [part.get("text") or {k: v for k, v in part.items() if k != "type"} if isinstance(part, dict) else part for part in content] if isinstance(content, list) else [content]
         more = [item.get(name) for name in ("name", "arguments", "output", "tool_calls", "function_call") if item.get(name)]
         role = str(item.get("role") or item.get("type")).replace("developer", "system")

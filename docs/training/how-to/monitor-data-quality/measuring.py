@@ -11,25 +11,22 @@ Kept of a rollout is about 32 bytes, of a task about 400.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
-import sys
 from array import array
 from collections import Counter, defaultdict
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import NamedTuple
 
-sys.path[1:1] = [str(Path(__file__).parent), str(Path(__file__).parent.parent.parent / "index")]  # the second one in the repository only
-from doubts import Repeats, contradiction  # noqa: E402
-from noise import intervals, mean, share  # noqa: E402
-from rollouts import (  # noqa: E402
-    LISTS, BadInput, Rollouts, Seen, call_in_text, cut_off, dict_of, field_of, key_of, lines, loads, masked, prompt_key, prompt_of, said,
-    task_of, tokens_of, tools_offered, unmeasured,
+from doubts import Repeats, contradiction
+from noise import intervals, mean, share
+from rollouts import (
+    LISTS, REPEAT, TASK, BadInput, Rollouts, Seen, call_in_text, cut_off, dict_of, field_of, key_of, lines, loads, masked, prompt_key, prompt_of,
+    said, task_of, tokens_of, tools_offered, unmeasured,
 )
-from rollouts import group_of as environment_of  # noqa: E402
+from rollouts import group_of as environment_of
 
-TASK, REPEAT, FAILURE = "_ng_task_index", "_ng_rollout_index", "_ng_failure_class"
+FAILURE = "_ng_failure_class"
 # name: what it is. Shares are between 0 and 1.
 METRICS = {
     "reward": "mean reward of the scored rollouts that are not masked",
@@ -72,7 +69,7 @@ def beside(rollouts: Path, ending: str) -> Path:
 def json_of(path: Path) -> object:
     """A whole JSON file, or None if it is not there."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return loads(path.read_bytes())
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
@@ -199,14 +196,19 @@ def metrics_of(groups: dict[str, Sums]) -> tuple[dict[str, dict], dict[str, dict
     return whole, {group: {name: metrics[name] for name in METRICS if metrics.get(name)} for group, metrics in single.items()}, reward
 
 
-def health_of(rollouts: Path) -> tuple[dict[tuple, dict], dict[str, int]]:
-    """Verdict and findings by rollout, and the number of each issue, as far as the health check has run."""
+def named(row: dict) -> str:
+    """Task and repeat of a rollout or its verdict, whatever stands there."""
+    return f"{row.get(TASK)} {row.get(REPEAT)}"
+
+
+def health_of(rollouts: Path) -> tuple[dict[str, dict], dict[str, int]]:
+    """Verdict and findings by rollout (see named), and the number of each issue, as far as the health check has run."""
     summary = json_of(rollouts.with_name("quality_summary.json"))
     path = rollouts.with_name("rollout_verdicts.jsonl")
     if not isinstance(summary, dict) or not path.exists():
         return {}, {}
     issues = dict_of(dict_of(summary, "run"), "issues")
-    verdicts = {(row.get(TASK), row.get(REPEAT)): row for _, _, _, row in lines(path)} if path.stat().st_size else {}
+    verdicts = {named(row): row for _, _, _, row in lines(path)} if path.stat().st_size else {}
     return verdicts, {name: count for name, count in issues.items() if count}
 
 
@@ -256,8 +258,8 @@ def measure(rollouts: Path, by: str | None = None, success: float = 1.0) -> dict
         if task not in prompts:
             prompts[task] = prompt_key(row)
             unprompted += not prompt_of(row)
-        # 52 bits: exact in the array's floating-point numbers.
-        answer = hash((text.strip(), str(calls) if calls else "")) & (1 << 52) - 1
+        # 52 bits: exact in the array's floating-point numbers. What was not read is like nothing else.
+        answer = hash(number if numbers[EMPTY] is None else (text.strip(), str(calls) if calls else "")) & (1 << 52) - 1
         groups[group_of(row, by)].add(task, numbers, answer)
         repeats.add(task, response.get("id"), answer, reward)
         if reward is not None:
@@ -279,12 +281,15 @@ def measure(rollouts: Path, by: str | None = None, success: float = 1.0) -> dict
         metrics[name] = share(count, of)
     # Agents that bring the prompt leave it out of the row: of these tasks nothing is known.
     metrics["same_prompt_share"] = share(len(prompts) - len(set(prompts.values())) - max(0, unprompted - 1), len(prompts) - unprompted)
+    for name, lacking in (("copied_share", "response.id"), ("same_prompt_share", "prompt")):
+        if not metrics[name]:
+            notes.append(f"{name} is unknown: no rollout has a {lacking}")
     planned, classes = plan_of(rollouts, notes)
     if planned is not None:
         metrics["missing_share"] = share(max(0, planned - scored), planned)
         metrics["failed_attempts"] = {"value": classes.total() / planned, "se": classes.total() ** 0.5 / planned, "n": planned}
     verdicts, issues = health_of(rollouts)
-    counts = Counter(row.get("verdict") for row in verdicts.values())
+    counts = Counter(str(row.get("verdict")) for row in verdicts.values())
     for verdict in ("unhealthy", "unobserved") if verdicts else ():
         metrics[f"{verdict}_share"] = share(counts[verdict], len(verdicts))
     metrics["aggregate_gap"], unknown = aggregate_gap(rollouts, servers)

@@ -51,7 +51,7 @@ FIXED = [
     ("unobserved_share", "max", 0.10, "error", "the health check could not see the model calls: nothing is known of their health"),
     ("aggregate_gap", "max", 0.001, "error", "the aggregate metrics describe other rows than the file: aggregate again"),
     ("copied_share", "max", 0.01, "error", "copied answers: the run holds fewer rollouts than it seems to"),
-    ("same_prompt_share", "max", 0.0, "error", "one prompt under several task indices counts, and trains, several times"),
+    ("same_prompt_share", "max", 0.0, "error", "one prompt under several task indices (right only where the environment, not the prompt, holds the task)"),
     ("two_rewards_share", "max", 0.02, "error", "the same answer got another reward: the verifier or judge is not consistent"),
     ("contradicted_share", "max", 0.02, "error", "rewards that their own row contradicts: read them with rollout_table.py --where doubt=contradicted"),
     ("call_in_text_share", "max", 0.02, "error", "tool calls left in the text: the endpoint's tool parser does not fit the model"),
@@ -64,8 +64,8 @@ ABSOLUTE = [
     ("cut_share", "max", 0.30, "warning", "answers lose their end, and with it their reward"),
     ("no_signal_share", "max", 0.90, "error", "hardly a task has rewards that differ: RL learns nothing here"),
 ]
-# Not every run has these: no aggregate metrics, no tool calls, no repeats in some groups.
-OPTIONAL = {"aggregate_gap", "bad_arguments_share"}
+# Not every run has these: no aggregate metrics, no tool calls, an agent that gives responses no id, or brings the prompt itself.
+OPTIONAL = {"aggregate_gap", "bad_arguments_share", "copied_share", "same_prompt_share"}
 
 
 def fixed(rules: list[tuple], metrics: dict) -> list[dict]:

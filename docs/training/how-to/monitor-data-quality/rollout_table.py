@@ -20,7 +20,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from measuring import BadInput, Rollouts, group_of, health_of, key_of, look, prompt_of
+from measuring import BadInput, Rollouts, group_of, health_of, key_of, look, named, prompt_of
 from rollouts import list_of, text_in
 
 COLUMNS = (
@@ -51,7 +51,7 @@ def flat(row: dict, verdicts: dict, ids: set[int] | None = None) -> dict:
     looked = look(row)
     _, text, calls, against = looked
     task, repeat = key_of(row)
-    verdict, identity = verdicts.get((row.get("_ng_task_index"), row.get("_ng_rollout_index"))) or {}, row["response"].get("id")
+    verdict, identity = verdicts.get(named(row), {}), row["response"].get("id")
     doubts = [f"contradicted: {against}"] if against else []
     doubts += ["call in text"] if looked.of("call_in_text_share") else []
     if ids is not None and isinstance(identity, str) and identity:
@@ -112,7 +112,7 @@ def chosen(args: argparse.Namespace) -> Iterator[dict]:
 def write_csv(rows: Iterator[dict], path: Path) -> int:
     count = 0
     with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer = csv.DictWriter(file, COLUMNS)  # its line ends make it quote a carriage return as well
         writer.writeheader()
         for count, row in enumerate(rows, 1):
             writer.writerow({name: as_text(value) for name, value in row.items()})
