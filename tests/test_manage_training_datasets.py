@@ -140,7 +140,7 @@ GOOD = {
 def test_a_broken_row_never_stops_a_file(command: str, tmp_path: Path) -> None:
     good = {name: value for name, value in GOOD.items() if not (command.startswith("from-chat") and name.startswith("responses"))}
     lines = [json.dumps(good | {"n": n, "responses_create_params": {"input": f"Question {n}"}} if "responses_create_params" in good else good | {"n": n}) for n in range(30)]
-    lines[7:7] = ["{", "", "[1]", '{"a": NaN}', '"\\ud800"']
+    lines[7:7] = ["{", "", "[1]", '{"a": nan}', '"\\ud800"']
     path = tmp_path / "in.jsonl"
     path.write_bytes(b"\xef\xbb\xbf" + "\r\n".join(lines).encode() + b"\r\n\xff\xfe\r\n")
     result = tool(*command.replace("FILE", str(path)).split(), cwd=tmp_path)
@@ -243,7 +243,6 @@ def test_the_same_prompt_is_the_same_task_in_every_kind_of_file(tmp_path: Path) 
         "developer": {"responses_create_params": {"input": [asked[0] | {"role": "developer"}, asked[1]]}},
         "rollout": {"responses_create_params": {"input": asked}, "response": {"output": [answer]}, "reward": 1},
         "brought": {"responses_create_params": {"input": []}, "response": {"output": [*asked, answer]}, "reward": 1},
-        "lists": {"responses_create_params": {"input": []}, "response": {"output": [[*asked, answer]]}, "reward": 1},
         "chat": {"messages": [*asked, {"role": "assistant", "content": "Lima"}]},
         "pair": {"prompt": asked, "chosen": [{"role": "assistant", "content": "Lima"}], "rejected": []},
         "materialized": {"task_input": {"responses_create_params": {"input": asked}}},
@@ -312,8 +311,8 @@ def release(folder: Path, *arguments: str, lose: str = "") -> subprocess.Complet
     for name, text in {"gym": COLLATE, "python": f'#!/bin/bash\n[ "$1" = check_rows.py ] || exec {sys.executable} "$@"\n'}.items():
         (folder / "bin" / name).write_text(text)
         (folder / "bin" / name).chmod(0o755)
-    for name in ("dataset_tool.py", "chat_input.py"):
-        shutil.copy(FOLDER / name, folder)
+    for script in (FOLDER / "dataset_tool.py", FOLDER / "chat_input.py", *(DOCS / "training" / "index").glob("*.py")):
+        shutil.copy(script, folder)
     (folder / "c.yaml").write_text("{}\n")
     environment = {**os.environ, "PATH": f"{folder / 'bin'}:{os.environ['PATH']}", "LOSE": lose}
     command = ["bash", FOLDER / "release_dataset.sh", "c.yaml", "server", *arguments]

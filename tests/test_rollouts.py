@@ -181,7 +181,6 @@ WAITING = {
     "how-to/filter-and-curate-data/make_training_sets.py",
     "how-to/filter-and-curate-data/rollout_to_chat.py",
     "how-to/integrate-with-rl-frameworks/make_recording_tasks.py",
-    "how-to/manage-training-datasets/dataset_tool.py",
     "how-to/optimize-rollout-collection/find_knee.py",
     "how-to/optimize-rollout-collection/inspect_run.py",
     "how-to/scale-parallel-generation/split_tasks.py",

@@ -76,13 +76,12 @@ def digest(*parts) -> int:
     return int.from_bytes(hashlib.blake2b(repr(parts).encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big")
 
 
-def lines(path: Path | str, torn_end: bool = False) -> Iterator[tuple[int, int, bytes, dict]]:
-    """Yield (line number, byte offset, bytes, row) of a JSONL file, one at a time. Blank lines and a BOM are skipped.
+def raw_lines(path: Path | str) -> Iterator[tuple[int, int, bytes]]:
+    """Yield (line number, byte offset, bytes) of a file, with the progress on a terminal. Blank lines and a BOM are skipped.
 
-    The bytes end with a newline, whatever the file. ``torn_end`` leaves out a last line that is still being written.
-    Raises BadInput for what is no JSONL of objects, or has no row.
+    The bytes end as in the file: with or without a newline.
     """
-    number = found = offset = shown = 0
+    offset = shown = 0
     try:
         with open(path, "rb") as file:
             size = os.fstat(file.fileno()).st_size if sys.stderr.isatty() else 0
@@ -93,24 +92,39 @@ def lines(path: Path | str, torn_end: bool = False) -> Iterator[tuple[int, int, 
                     print(f"\r{path}: {shown}%", end="\n" if shown == 100 else "", file=sys.stderr, flush=True)
                 if number == 1 and raw.startswith(b"\xef\xbb\xbf"):
                     raw, start = raw[3:], 3
-                if raw.isspace() or not raw:
-                    continue
-                try:
-                    row = loads(raw)
-                except UnicodeDecodeError as error:
-                    raise BadInput(f"{path}:{number}: not UTF-8 ({error.reason})") from None
-                except ValueError as error:
-                    if torn_end and not raw.endswith(b"\n"):
-                        return
-                    raise BadInput(f"{path}:{number}: not JSON ({error}). Mend or delete that line") from None
-                if type(row) is not dict:
-                    raise BadInput(f"{path}:{number}: a row is a JSON object, this is {raw[:40].decode(errors='replace').strip()}")
-                found += 1
-                yield number, start, raw if raw.endswith(b"\n") else raw + b"\n", row
+                if raw and not raw.isspace():
+                    yield number, start, raw
     except OSError as error:
         raise BadInput(f"{path}: {error.strerror or error}. Check the path") from None
+
+
+def lines(path: Path | str, torn_end: bool = False) -> Iterator[tuple[int, int, bytes, dict]]:
+    """Yield (line number, byte offset, bytes, row) of a JSONL file, one at a time.
+
+    ``torn_end`` leaves out a last line that is still being written. Raises BadInput for what is no JSONL of objects, or has no row.
+    """
+    found = False
+    for number, start, raw in raw_lines(path):
+        try:
+            row = loads(raw)
+        except UnicodeDecodeError as error:
+            raise BadInput(f"{path}:{number}: not UTF-8 ({error.reason})") from None
+        except ValueError as error:
+            if torn_end and not raw.endswith(b"\n"):
+                return
+            raise BadInput(f"{path}:{number}: not JSON ({error}). Mend or delete that line") from None
+        if type(row) is not dict:
+            raise BadInput(f"{path}:{number}: a row is a JSON object, this is {raw[:40].decode(errors='replace').strip()}")
+        found = True
+        yield number, start, raw if raw.endswith(b"\n") else raw + b"\n", row
     if not found:
         raise BadInput(f"{path}: no rows. Did the step before keep any?")
+
+
+def row_at(file, offset: int) -> dict:
+    """The row at a byte offset of a file that is open for reading bytes."""
+    file.seek(offset)
+    return loads(file.readline())
 
 
 @contextmanager

@@ -16,28 +16,23 @@ Exit code: 0 done, 1 rows were left out or the data says no, 2 bad input.
 from __future__ import annotations
 
 import argparse
-import codecs
 import hashlib
 import importlib.metadata
 import json
-import os
 import statistics
 import sys
 from collections import Counter
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from datetime import datetime, timezone
-from itertools import takewhile
 from pathlib import Path
 
 from chat_input import Refused, task_row
+from jsonl import raw_lines
+from rollouts import TASK, BadInput, dict_of, digest, dumps, field_of, group_of, list_of, loads, prompt_of, text_in, writing
 
 
 SHOWN = 20
 NUMBERS = "no prompt"
-
-
-class BadInput(Exception):
-    """What is wrong with the input and what to do, in one line."""
 
 
 class Nothing(Exception):
@@ -71,66 +66,24 @@ class Count:
         return 1
 
 
-def no_constant(name: str):
-    raise ValueError(f"{name} is not JSON")
-
-
 def rows(path: Path, count: Count):
     """Yield (line number, line, row) for each JSON object of a JSONL file; count the lines that hold none."""
-    try:
-        with open(path, "rb") as lines:
-            for number, line in enumerate(lines, 1):
-                line = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
-                if not line.strip():
-                    continue
-                count.rows += 1
-                try:
-                    row = json.loads(line.decode(), parse_constant=no_constant)
-                except (ValueError, RecursionError) as error:
-                    count.leave(number, "not UTF-8" if isinstance(error, UnicodeDecodeError) else "not JSON")
-                    continue
-                if isinstance(row, dict):
-                    yield number, line, row
-                else:
-                    count.leave(number, "not a JSON object")
-    except OSError as error:
-        raise BadInput(f"{path}: {error.strerror or error}") from None
+    for number, _, line in raw_lines(path):
+        count.rows += 1
+        try:
+            row = loads(line)
+        except ValueError as error:
+            count.leave(number, "not UTF-8" if isinstance(error, UnicodeDecodeError) else "not JSON")
+            continue
+        if isinstance(row, dict):
+            yield number, line, row
+        else:
+            count.leave(number, "not a JSON object")
 
 
-@contextmanager
-def writing(path: Path):
-    """Open a temporary file that becomes ``path`` if the block ends well and disappears if it does not."""
-    temporary = path.with_name(path.name + ".tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(temporary, "wb") as out:
-            yield out
-        os.replace(temporary, path)
-    except OSError as error:
-        raise BadInput(f"{path}: {error.strerror or error}") from None
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def field(row: dict, dotted: str) -> str:
-    """The value of a field such as ``metadata.family``, as text."""
-    value = row
-    for name in dotted.split("."):
-        value = value.get(name) if isinstance(value, dict) else None
-    return str(value)
-
-
-def prompt(row: dict) -> list:
+def prompt(row: dict) -> list[dict]:
     """What is asked in a task row, a rollout, a chat row or a pair: its messages up to the last one of a user."""
-    source = row.get("task_input") if isinstance(row.get("task_input"), dict) else row
-    params, response = source.get("responses_create_params"), row.get("response")
-    given = params.get("input") if isinstance(params, dict) else row.get("messages") or row.get("prompt")
-    if not given and isinstance(response, dict) and isinstance(response.get("output"), list):  # the agent brought the prompt
-        output = response["output"]
-        output = output[0] if output and isinstance(output[0], list) else output
-        given = list(takewhile(lambda item: isinstance(item, dict) and item.get("role") in ("system", "developer", "user"), output))
-    items = [{"role": "user", "content": given}] if isinstance(given, str) else given if isinstance(given, list) else []
-    items = [item for item in items if isinstance(item, dict)]
+    items = [item for item in prompt_of(row["task_input"] if isinstance(row.get("task_input"), dict) else row) if isinstance(item, dict)]
     users = [number for number, item in enumerate(items) if item.get("role") == "user"]
     return items[: users[-1] + 1] if users else [item for item in items if item.get("role") != "assistant"]
 
@@ -140,15 +93,14 @@ def said(content: object) -> str:
     if not isinstance(content, list):
         return content if isinstance(content, str) else json.dumps(content) if content else ""
     parts = [part for part in content if isinstance(part, dict)]
-    pictures = [part["image_url"] for part in parts if part.get("image_url")]
-    pictures = [picture.get("url") if isinstance(picture, dict) else picture for picture in pictures]
-    return "".join([*(str(part.get("text") or "") for part in parts), *map(str, pictures)])
+    pictures = [dict_of(part, "image_url").get("url", part["image_url"]) for part in parts if part.get("image_url")]
+    return "".join([text_in(content), *map(str, pictures)])
 
 
 def parsed(arguments: object) -> str:
     """The arguments of a call, which are JSON text or an object, in one form."""
     try:
-        return json.dumps(json.loads(arguments) if isinstance(arguments, str) else arguments, sort_keys=True)
+        return json.dumps(loads(arguments) if isinstance(arguments, str) else arguments, sort_keys=True)
     except (ValueError, RecursionError):
         return str(arguments)
 
@@ -159,11 +111,10 @@ def task(row: dict, by: str | None = None) -> str:
     A task row without a prompt, which its agent brings, is known by its fields, a rollout without one by its numbers.
     """
     if by:
-        return field(row, by)
+        return str(field_of(row, by))
     lines = []
     for item in prompt(row):
-        calls = [call.get("function") for call in item.get("tool_calls") or [] if isinstance(call, dict)] if isinstance(item.get("tool_calls"), list) else []
-        calls += [item] if item.get("type") == "function_call" else []
+        calls = [item] if item.get("type") == "function_call" else [call.get("function") for call in list_of(item, "tool_calls")]
         text = said(item.get("content") or item.get("output"))
         role = "tool" if item.get("type") == "function_call_output" else str(item.get("role")).replace("developer", "system")
         lines += [f"{role} {text}"] if text else []
@@ -171,12 +122,8 @@ def task(row: dict, by: str | None = None) -> str:
     if lines:
         return "\n".join(" ".join(line.casefold().split()) for line in lines)
     if "response" in row:
-        return json.dumps([NUMBERS, row.get("task_source") or row.get("agent_ref"), row.get("_ng_task_index", row.get("response"))], sort_keys=True)
+        return json.dumps([NUMBERS, group_of(row), row.get(TASK, row["response"])], sort_keys=True)
     return json.dumps({name: value for name, value in row.items() if not name.startswith("_ng_")}, sort_keys=True)
-
-
-def digest(text: str) -> int:
-    return int.from_bytes(hashlib.sha256(text.encode(errors="surrogatepass")).digest()[:8], "big")
 
 
 def split(args) -> int:
@@ -188,12 +135,12 @@ def split(args) -> int:
         outs = {}
         for _, line, row in rows(args.file, count):
             outs = outs or {name: stack.enter_context(writing(path)) for name, path in paths.items()}
-            key = digest(f"{args.seed} {task(row, args.by)}")
+            key = digest(args.seed, task(row, args.by))
             name = "validation" if key < args.validation * 2**64 else "train"
             if args.unique and key in tasks[name]:
                 dropped += 1
                 continue
-            outs[name].write(line.rstrip(b"\r\n") + b"\n")
+            outs[name].write(line if line.endswith(b"\n") else line + b"\n")
             counts[name] += 1
             tasks[name].add(key)
         status = count.done()
@@ -222,7 +169,7 @@ def stats(args) -> int:
             if first != number and len(repeats) < SHOWN:
                 repeats.append(f"  line {number} repeats the task of line {first}")
             if args.by:
-                groups[field(row, args.by)] += 1
+                groups[str(field_of(row, args.by))] += 1
             words.append(sum(len(said(m.get("content")).split()) for m in prompt(row)))
         status |= count.done()
         words.sort()
@@ -255,11 +202,10 @@ def rewards(args) -> int:
             count.leave(number, "without mean/reward, which *_reward_profiling.jsonl of gym eval profile has")
             continue
         means.append(mean)
-        if mean in (0, 1) and isinstance(row.get("_ng_task_index"), int):
-            lines["always solved" if mean else "never solved"].append(row["_ng_task_index"] + 1)
+        if mean in (0, 1) and isinstance(row.get(TASK), int):
+            lines["always solved" if mean else "never solved"].append(row[TASK] + 1)
         if args.by:
-            sample = row.get("sample")
-            groups.setdefault(field(sample if isinstance(sample, dict) else row, args.by), []).append(mean)
+            groups.setdefault(str(field_of(dict_of(row, "sample") or row, args.by)), []).append(mean)
     status = count.done()
     print(f"{len(means)} tasks, mean reward {statistics.mean(means):.3f}")
     bins = Counter(min(int(10 * m), 9) if 0 <= m <= 1 else None for m in means)
@@ -324,7 +270,7 @@ def rewrite(args, change, told=lambda: "") -> int:
     with writing(args.output) as out:
         for number, _, row in rows(args.file, count):
             try:
-                out.write(json.dumps(change(row)).encode() + b"\n")
+                out.write(dumps(change(row)))
             except Refused as reason:
                 count.leave(number, str(reason))
         status = count.done()
