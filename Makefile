@@ -47,9 +47,8 @@ check: html .venv/test  ## the fast part of `make test`: structure, links, stric
 	@$(PYTEST) tests -m "not live and not gym" --numprocesses auto --dist loadfile
 
 test: html .venv/test gym trainers browser  ## run every page against the real package, and all other tests
-	@$(PYTEST) docs
+	@PYTHONPATH=tests/support:docs/_ext $(BIN)/python tests/support/side_by_side.py
 	@$(SPHINX) docs build/html
-	@$(PYTEST) tests
 
 test-page: .venv/test gym trainers  ## run one page: make test-page PAGE=NAME
 	@$(PYTEST) $(PAGE_FILE)

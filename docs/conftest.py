@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import os
+import collections
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import record
 from gym_environment import gym_environment
 from page_files import files_of
 from pages import DOCS, ROOT, Gym, Page, copy_files, parse, require_free_ports
+from reader import environment
 from sybil import Sybil
 
 # Files that pages include lie in folders named after their page; they run as part of it.
@@ -23,11 +25,26 @@ pytest_collect_file = PAGES.pytest()
 collect_ignore_glob = ["*.py"]
 
 
+# Modules of tests that take minutes, the longest first.
+LONG = ["test_problems_live", "test_integrate_with_rl_frameworks", "test_problems", "test_filter_and_curate_data", "test_browser"]
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Several processes take one file after the other: what takes longest comes first."""
+    known = json.loads(record.COMMITTED.read_text(encoding="utf-8"))["pages"] if record.COMMITTED.exists() else {}
+    count = collections.Counter(item.path for item in items)
+
+    def seconds(item: pytest.Item) -> float:
+        if item.path.suffix == ".md":
+            page = item.path.relative_to(DOCS).with_suffix("").as_posix()
+            return known.get(page, {}).get("seconds", 5 * count[item.path])
+        return 300 - LONG.index(item.path.stem) if item.path.stem in LONG else 0
+
+    items.sort(key=lambda item: -seconds(item))  # stable: the blocks of a page stay in order
     for item in items:
         if item.path.suffix == ".md":
             item.add_marker(pytest.mark.live)
-            item.add_marker(pytest.mark.timeout(900))
+            item.add_marker(pytest.mark.timeout(1800))
 
 
 @pytest.fixture(scope="session")
@@ -57,12 +74,8 @@ def page(
     if "trainers/bin/" in path.read_text(encoding="utf-8"):
         # The environment that such a page tells to build, from the same pins: building it takes minutes.
         (folder / "trainers").symlink_to(ROOT / ".venv-trainers")
-    keep = ("HOME", "LANG", "USER", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "TMPDIR")
-    environment = {key: value for key, value in os.environ.items() if key in keep or key.startswith(("UV_", "PIP_"))}
-    outside = [entry for entry in os.environ["PATH"].split(":") if not Path(entry).is_relative_to(ROOT)]
-    environment |= {"PATH": ":".join(outside), "COLUMNS": "100", "TERM": "dumb", "NO_COLOR": "1", "PYTHONUNBUFFERED": "1"}
     require_free_ports()
-    page = Page(path, folder, programs, environment, gym, request.config.getoption("--update-outputs"),
+    page = Page(path, folder, programs, environment(), gym, request.config.getoption("--update-outputs"),
                 request.config.getoption("--numbers"))
     yield page
     page.close()

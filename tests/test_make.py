@@ -15,7 +15,7 @@ import pytest
 from pages import ROOT
 from terminals import Running
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.network]
 
 
 def make(*arguments: str, folder: Path = ROOT, timeout: float = 300) -> subprocess.CompletedProcess[str]:

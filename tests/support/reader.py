@@ -1,0 +1,57 @@
+"""What a reader's terminal has: the environment in which the commands of a page run, and what they fetch, fetched beforehand.
+
+    python tests/support/reader.py    # warms uv's cache, so that pages need no network; `make test` runs it
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from gym_environment import gym_environment
+from pages import DOCS, ROOT, Gym, blocks_of
+
+UV = ROOT / ".venv" / "bin" / "uv"
+INLINE = re.compile(r"^# /// script$", re.M)
+TOOL = re.compile(r"\buv tool run (?:-q )?([\w.-]+)")
+WITH = re.compile(r"\buv run (?:-q )?--with ([\w.-]+)")
+
+
+def environment() -> dict[str, str]:
+    """Nothing of the test environment, and the same width on all machines."""
+    keep = ("HOME", "LANG", "USER", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "TMPDIR")
+    kept = {key: value for key, value in os.environ.items() if key in keep or key.startswith(("UV_", "PIP_"))}
+    outside = [entry for entry in os.environ["PATH"].split(":") if not Path(entry).is_relative_to(ROOT)]
+    return kept | {"PATH": ":".join(outside), "COLUMNS": "100", "TERM": "dumb", "NO_COLOR": "1", "PYTHONUNBUFFERED": "1"}
+
+
+def needs() -> list[list[str]]:
+    """The uv commands that fetch what the pages' own `uv run` and `uv tool run` need."""
+    text = "\n".join(block.text for page in sorted(DOCS.rglob("*.md")) for _, block in blocks_of(page.read_text(encoding="utf-8"), page)
+                     if block.kind == "console")  # fmt: skip
+    scripts = [path for path in sorted((DOCS / "training").rglob("*.py")) if INLINE.search(path.read_text(encoding="utf-8"))]
+    return [
+        *(["sync", "--quiet", "--script", str(path)] for path in scripts),
+        *(["tool", "run", "--quiet", "--from", tool, "python", "-c", ""] for tool in sorted(set(TOOL.findall(text)))),
+        *(["run", "--quiet", "--no-project", "--with", its, "python", "-c", ""] for its in sorted(set(WITH.findall(text)))),
+    ]
+
+
+def prefetch(gym: Gym) -> int:
+    """0, or the exit code of what could not be fetched; uv has said why."""
+    reader = environment()
+    # A page finds the package's Python first on its PATH, a test of a script the one that runs the tests.
+    for first in (gym.folder / "bin", ROOT / ".venv" / "bin"):
+        for arguments in needs():
+            done = subprocess.run([UV, *arguments], env=reader | {"PATH": f"{first}:{reader['PATH']}"}, cwd="/", check=False)
+            if done.returncode:
+                print(f"could not be fetched: uv {' '.join(arguments)}", file=sys.stderr)
+                return done.returncode
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(prefetch(gym_environment()))
