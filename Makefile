@@ -33,7 +33,7 @@ help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 20
 	@echo
 	@echo "  PYTHON=...      interpreter for the site, 3.11 or newer (default: python3)"
-	@echo "  GYM_PYTHON=...  interpreter for NeMo Gym $(DOCUMENTED), 3.13 (default: the newest 3.13 found)"
+	@echo "  GYM_PYTHON=...  interpreter for NeMo Gym $(DOCUMENTED) (default: a $(GYM_MINIMUM_PYTHON), installed if need be)"
 	@echo "  VERSIONS=...    pinned (default), lowest or highest versions of the declared dependencies"
 
 html: .venv/docs  ## build the site into build/html
@@ -62,7 +62,7 @@ facts: gym  ## read options, flags and fields from the package into docs/_ext/fa
 ifeq ($(GYM_VERSION),$(DOCUMENTED))
 	@.venv-gym/bin/python -m gym_facts docs/_ext/facts.json
 else
-	@mkdir -p build && python=$$(GYM_PYTHON='$(GYM_PYTHON)' UV=$(UV) tests/support/find_python.sh) || exit 1; \
+	@mkdir -p build && python=$$(GYM_PYTHON='$(GYM_PYTHON)' MINIMUM=$(GYM_MINIMUM_PYTHON) UV=$(UV) tests/support/find_python.sh) || exit 1; \
 	$(UV) venv -q --clear --python "$$python" build/gym-$(GYM_VERSION) \
 	&& { $(UV) pip install -q --python build/gym-$(GYM_VERSION)/bin/python --python-version $(GYM_MINIMUM_PYTHON) nemo-gym==$(GYM_VERSION) \
 	     || { echo "nemo-gym $(GYM_VERSION) cannot be installed. Is it a release? For example: make facts GYM_VERSION=0.6.0" >&2; exit 1; }; } \
@@ -116,7 +116,7 @@ clean:  ## remove everything that make built
 gym: .venv-gym/ready  ## install the package under documentation into .venv-gym
 
 .venv-gym/ready: .venv/bootstrap $(GROUPS) constraints-gym.txt
-	@python=$$(GYM_PYTHON='$(GYM_PYTHON)' UV=$(UV) tests/support/find_python.sh) || exit 1; \
+	@python=$$(GYM_PYTHON='$(GYM_PYTHON)' MINIMUM=$(GYM_MINIMUM_PYTHON) UV=$(UV) tests/support/find_python.sh) || exit 1; \
 	echo "Installing NeMo Gym $(DOCUMENTED) into .venv-gym ($$python) ..."; \
 	rm -rf .venv-gym && $(UV) venv -q --python "$$python" .venv-gym \
 	&& $(UV) pip install -q --python .venv-gym/bin/python --python-version $(GYM_MINIMUM_PYTHON) --compile-bytecode \

@@ -61,12 +61,6 @@ def test_a_python_that_is_missing_is_named(clone: Path) -> None:
     assert "PYTHON=" in one_line(make("html", "PYTHON=no-such-python", folder=clone))
 
 
-def test_a_gym_python_that_does_not_fit_is_named() -> None:
-    environment = {**os.environ, "GYM_PYTHON": "/bin/false"}
-    result = subprocess.run(["tests/support/find_python.sh"], cwd=ROOT, env=environment, capture_output=True, text=True)
-    assert result.returncode == 1 and "GYM_PYTHON=/bin/false is not a Python 3.13" in result.stderr
-
-
 def test_an_unknown_page_is_named() -> None:
     result = make("test-page", "PAGE=no-such-page")
     assert result.returncode != 0 and 'There is no page named "no-such-page"' in result.stderr
