@@ -10,6 +10,7 @@ import ast
 import json
 import re
 import shutil
+import subprocess
 import zipfile
 from pathlib import Path
 
@@ -21,12 +22,29 @@ SHARED = "training/index"
 SHARED_FILES = ["doubts.py", "jsonl.py", "practice_endpoint.py", "practice_tasks.jsonl", "practice_tool_tasks.jsonl", "rollouts.py"]
 
 
+# What runs leave behind, for a copy of the repository without git.
+LEFT_BEHIND = {"__pycache__", "results", "outputs", "smollm2_tokenizer"}
+
+
 def files_of(docs: Path, docname: str) -> dict[str, Path]:
-    """The files of a page by their name in its folder, its own ones first. What the page includes (.md) is part of it."""
+    """The files of a page by their name in its folder, its own ones first. What the page includes (.md) is part of it.
+
+    They are what git tracks there: what a build or a run has made is no file of the page.
+    """
     folder = docs / docname
-    own = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
-    own = {name: path for name, path in own.items() if "__pycache__" not in name and not path.name.startswith(".") and path.suffix != ".md"}
+    its = tracked(folder) if folder.is_dir() else []
+    own = {path.relative_to(folder).as_posix(): path for path in its if not path.name.startswith(".") and path.suffix != ".md"}
     return own | {name: docs / SHARED / name for name in SHARED_FILES}
+
+
+def tracked(folder: Path) -> list[Path]:
+    """The files below a folder that git tracks (`git add` is enough), or all but what runs leave behind where there is no git."""
+    listing = subprocess.run(["git", "ls-files", "-z", "."], cwd=folder, capture_output=True, text=True)
+    top = subprocess.run(["git", "rev-parse", "--show-toplevel"], cwd=folder, capture_output=True, text=True)
+    if listing.returncode == 0 and listing.stdout and Path(top.stdout.strip(), "docs") in folder.resolve().parents:
+        return sorted(path for name in listing.stdout.split("\0") if name and (path := folder / name).is_file())
+    every = (path for path in folder.rglob("*") if not LEFT_BEHIND & set(path.relative_to(folder).parts))
+    return sorted(path for path in every if path.is_file())
 
 
 def describe(path: Path) -> str:
