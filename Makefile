@@ -27,7 +27,7 @@ SPHINX := $(BIN)/sphinx-build -c . -j 5 -W -n --keep-going -q
 PYTEST := $(BIN)/python -m pytest
 PAGE_FILE = $(or $(wildcard docs/training/how-to/$(PAGE).md docs/training/reference/$(PAGE).md docs/training/$(PAGE).md),$(error There is no page named "$(PAGE)". Name one, for example PAGE=optimize-rollout-collection))
 
-.PHONY: help html livehtml check test test-page outputs facts faults measure findings linkcheck lock gym trainers browser clean
+.PHONY: help html livehtml check test test-page outputs facts faults measure findings newest linkcheck lock gym trainers browser clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 20
@@ -83,6 +83,9 @@ findings: .venv/bootstrap  ## run every script in findings/, one line each: is t
 
 figures: html .venv/test browser  ## what each page asks of its readers, against the limits; PAGE=NAME for one
 	@$(BIN)/python tests/support/page_figures.py $(PAGE)
+
+newest: .venv/bootstrap  ## run everything against the newest releases that the ranges allow, in a copy, and report what changed
+	@tests/support/newest.sh $(DOCUMENTED) $(GYM_MINIMUM_PYTHON) $(UV)
 
 linkcheck: .venv/docs  ## ask the network about every external link
 	@$(BIN)/sphinx-build -c . -b linkcheck -q docs build/linkcheck
