@@ -41,7 +41,7 @@ def rollout(
         "_ng_task_index": task, "reward": 1.0,
         "response": {
             "id": f"resp_{id(text)}_{task}_{cut}",
-            "output": [{"type": "message", "content": [{"text": text}]}],
+            "output": [{"type": "message", "role": "assistant", "content": [{"text": text}]}],
             "incomplete_details": {"reason": "max_output_tokens"} if cut else None,
         },
     }
@@ -268,12 +268,12 @@ def test_inspect_splits_the_time(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (None, "Cannot read r.jsonl: No such file or directory. Check the path."),
-        ("", "r.jsonl holds no rollouts. Read its _failures.jsonl for the reason."),
-        (json.dumps(rollout(0, "x")) + '\n{"_ng', "r.jsonl, line 2 is not JSON"),
-        (json.dumps(TASK), "r.jsonl, line 1 is no rollout. Give the file that gym eval run wrote."),
-        ("3", "r.jsonl, line 1 is no rollout."),
-        (b"\xff", "r.jsonl is not UTF-8 text."),
+        (None, "r.jsonl: No such file or directory. Check the path"),
+        ("", "r.jsonl: no rows"),
+        (json.dumps(rollout(0, "x")) + '\n{"_ng', "r.jsonl:2: not JSON"),
+        (json.dumps(TASK), "r.jsonl:1: no rollout, but a task row. Give the file that gym eval run wrote with -o"),
+        ("3", "r.jsonl:1: a row is a JSON object"),
+        (b"\xff", "r.jsonl:1: not UTF-8"),
     ],
 )
 def test_inspect_refuses_bad_input(tmp_path: Path, content: str | bytes | None, message: str) -> None:

@@ -182,7 +182,6 @@ WAITING = {
     "how-to/filter-and-curate-data/rollout_to_chat.py",
     "how-to/integrate-with-rl-frameworks/make_recording_tasks.py",
     "how-to/optimize-rollout-collection/find_knee.py",
-    "how-to/optimize-rollout-collection/inspect_run.py",
     "how-to/scale-parallel-generation/split_tasks.py",
     "reference/performance-tuning/measure_driver.py",
     "reference/performance-tuning/measure_io.py",

@@ -9,57 +9,32 @@ Exit code: 0 done, 2 bad input.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections import Counter, defaultdict
 from pathlib import Path
 
-INDEX = "_ng_task_index"
+from rollouts import BadInput, Rollouts, cut_off, dict_of, digest, list_of, said, task_of, unmeasured
+
 PARTS = ("whole rollout", "model calls", "tool calls", "everything else")
 
 
-class BadInput(Exception):
-    """Something the reader can put right; shown as one line."""
-
-
-def rows_of(path: Path):
-    """The rollouts of a file, one by one."""
-    try:
-        with path.open(encoding="utf-8") as lines:
-            for number, line in enumerate(lines, 1):
-                if not line.strip():
-                    continue
-                try:
-                    row = json.loads(line)
-                except json.JSONDecodeError as error:
-                    raise BadInput(f"{path}, line {number} is not JSON: {error.msg}. Resume the run first.") from None
-                if not isinstance(row, dict) or not isinstance(row.get("response"), dict) or INDEX not in row:
-                    raise BadInput(f"{path}, line {number} is no rollout. Give the file that gym eval run wrote.")
-                yield row
-    except OSError as error:
-        raise BadInput(f"Cannot read {path}: {error.strerror}. Check the path.") from None
-    except UnicodeDecodeError:
-        raise BadInput(f"{path} is not UTF-8 text. Give the file that gym eval run wrote.") from None
-
-
-def answer(response: dict) -> int:
+def answer(row: dict) -> int:
     """What the model said and called, without ids and times, as a hash."""
-    said = []
-    for item in response.get("output") or []:
-        if item.get("type") == "function_call":
-            said.append((item.get("name"), item.get("arguments")))
-        elif item.get("type") == "message":
-            said.append(tuple(part.get("text") for part in item.get("content") or []))
-    return hash(tuple(said))
+    its = said(row)
+    return digest(its.texts, [(call.name, call.arguments) for call in its.calls])
+
+
+def number(value: object) -> float:
+    return value if isinstance(value, (int, float)) else 0.0
 
 
 def seconds(row: dict) -> tuple[float, float, float, float] | None:
     """Seconds of one rollout by part, or None if the run did not observe them."""
-    total = (row.get("ng_perf") or {}).get("total_latency_ms")
-    calls = ((row.get("ng_model_call_capture") or {}).get("metrics") or {}).get("latency_total_ms")
-    if total is None or calls is None:
+    total = dict_of(row, "ng_perf").get("total_latency_ms")
+    calls = dict_of(dict_of(row, "ng_model_call_capture"), "metrics").get("latency_total_ms")
+    if not isinstance(total, (int, float)) or not isinstance(calls, (int, float)):
         return None
-    tools = sum(call.get("duration_ms") or 0 for call in (row.get("ng_trajectory") or {}).get("tool_calls") or [])
+    tools = sum(number(call.get("duration_ms")) for call in list_of(dict_of(row, "ng_trajectory"), "tool_calls"))
     return total / 1000, calls / 1000, tools / 1000, max(0.0, total - calls - tools) / 1000
 
 
@@ -67,22 +42,23 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("rollouts", type=Path, metavar="ROLLOUTS.jsonl", help="what gym eval run wrote with -o")
     path = parser.parse_args(argv).rollouts
-    answers: dict[int, Counter] = defaultdict(Counter)
-    rewards: dict[int, set] = defaultdict(set)
+    answers: dict[int | str, Counter] = defaultdict(Counter)
+    rewards: dict[int | str, set] = defaultdict(set)
     cut, times = 0, []
     try:
-        for row in rows_of(path):
-            answers[row[INDEX]][answer(row["response"])] += 1
-            if not row.get("mask_sample"):  # its number measures nothing
-                rewards[row[INDEX]].add(row.get("reward"))
-            cut += (row["response"].get("incomplete_details") or {}).get("reason") == "max_output_tokens"
+        run = Rollouts(path)
+        for _, _, _, row in run:
+            task = task_of(row)
+            answers[task][answer(row)] += 1
+            if not unmeasured(row):  # else its number measures nothing
+                rewards[task].add(row["reward"])
+            cut += cut_off(row) == "max_output_tokens"
             if (parts := seconds(row)) is not None:
                 times.append(parts)
-        if not answers:
-            raise BadInput(f"{path} holds no rollouts. Read its _failures.jsonl for the reason.")
     except BadInput as error:
         print(f"inspect_run.py: {error}", file=sys.stderr)
         return 2
+    print(*run.notes(), sep="\n", end="\n" * bool(run.notes()))
     both = sum(len(seen) > 1 for seen in rewards.values())
     rollouts = sum(map(Counter.total, answers.values()))
     repeated = [counts for counts in answers.values() if counts.total() > 1]
@@ -97,7 +73,7 @@ def main(argv: list[str] | None = None) -> int:
     print(f"{'time':<16}{'p50 s':>8}{'p95 s':>8}{'share':>8}")
     columns = [sorted(column) for column in zip(*times)]
     for name, column in zip(PARTS, columns):
-        p50, p95 = (column[min(len(column) - 1, int(len(column) * share))] for share in (0.5, 0.95))
+        p50, p95 = (column[-(-percent * len(column) // 100) - 1] for percent in (50, 95))
         print(f"{name:<16}{p50:>8.2f}{p95:>8.2f}{sum(column) / (sum(columns[0]) or 1):>8.0%}")
     return 0
 
