@@ -71,6 +71,49 @@ def test_production_tasks_go_to_agents_that_the_configuration_has() -> None:
         assert f"{agent}:" in (FOLDER / "resources_servers" / server / "configs" / f"{server}.yaml").read_text()
 
 
+GYM_TEST = """
+import asyncio, json, sys, time
+sys.path.insert(0, sys.argv[1])
+from resources_servers.answer_judge.app import VERIFIER_FIXTURE, offline
+case = next(json.loads(line)["request"] for line in open(VERIFIER_FIXTURE.cases_path) if '"full_reward"' in line)
+def body(text):
+    case["response"]["output"][0]["content"][0]["text"] = text
+    return VERIFIER_FIXTURE.request_model.model_validate(case)
+async def main():
+    asked = []
+    server = offline(exact_first=True)
+    real = type(server).ask
+    async def ask(self, prompt):
+        asked.append(prompt)
+        return await real(self, prompt)
+    type(server).ask = ask
+    assert (await server.verify(body("paris."))).reward == 1.0 and not asked
+    assert (await server.verify(body("It is Paris"))).reward == 1.0 and len(asked) == 1
+    paced = offline(judge_requests_per_minute=600)
+    began = time.monotonic()
+    await asyncio.gather(*(paced.wait_for_turn() for _ in range(6)))
+    assert 0.45 < time.monotonic() - began < 2, time.monotonic() - began
+    free = offline()
+    await asyncio.gather(*(free.wait_for_turn() for _ in range(6)))
+asyncio.run(main())
+print("fine")
+"""
+
+
+@pytest.mark.gym
+def test_the_judged_server_spares_calls_and_spaces_them(gym_python: Path) -> None:
+    done = subprocess.run([gym_python, "-c", GYM_TEST, FOLDER], capture_output=True, text=True)
+    assert done.stdout.endswith("fine\n"), done.stderr[-2000:]
+
+
+@pytest.mark.gym
+def test_the_cost_of_verifiers_is_measured(gym_python: Path, tmp_path: Path) -> None:
+    measured = subprocess.run([gym_python, FOLDER / "verify_cost.py", "--calls", "2"], cwd=FOLDER, capture_output=True, text=True)
+    assert measured.returncode == 0, measured.stderr[-2000:]
+    assert [line.split()[0] for line in measured.stdout.splitlines()[1:]] == SERVERS
+    assert subprocess.run([gym_python, FOLDER / "verify_cost.py"], cwd=tmp_path, capture_output=True, text=True).returncode == 2
+
+
 # --- flaky_judge.py -------------------------------------------------------------------------------------------------
 
 
@@ -93,6 +136,7 @@ def judge():
             request = urllib.request.Request(f"http://127.0.0.1:{server.server_port}/v1/chat/completions", data=body)
             return urllib.request.urlopen(request, timeout=timeout)
 
+        ask.port = server.server_port
         return ask
 
     yield start
@@ -122,6 +166,25 @@ def test_a_prompt_keeps_its_mode(judge) -> None:
             with pytest.raises(urllib.error.HTTPError) as refused:
                 ask(text)
             assert refused.value.code == status
+
+
+def test_a_judge_fails_on_demand_and_can_be_read(judge) -> None:
+    ask = judge("ok")
+
+    def get(path: str, data: bytes | None = None) -> str:
+        return urllib.request.urlopen(urllib.request.Request(f"http://127.0.0.1:{ask.port}{path}", data=data), timeout=5).read().decode()
+
+    assert "[[yes]]" in said(ask(prompt("Rome", "rome")))
+    assert get("/modes", b"500") == "modes: 500\n"
+    with pytest.raises(urllib.error.HTTPError):
+        ask(prompt("Rome", "rome"))
+    get("/modes", b"ok")
+    assert "[[yes]]" in said(ask(prompt("Rome", "rome")))
+    lines = [line[9:] for line in get("/log").splitlines()]
+    assert lines == ["yes     reference 'Rome', answer 'rome'", "500     reference 'Rome', answer 'rome'", "yes     reference 'Rome', answer 'rome'"]
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        get("/modes", b"cheerful")
+    assert refused.value.code == 400
 
 
 def test_a_hanging_judge_does_not_answer(judge) -> None:
@@ -159,18 +222,72 @@ def test_rescore_counts_the_changes_and_ends_what_gym_leaves(tmp_path: Path) -> 
     done = script("rescore.py", "a.jsonl", "out/b.jsonl", "--config", "c.yaml", cwd=tmp_path, PATH=path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [
-        "    2 x 0.60 -> 0.00", "    1 x 1.00 -> 1.00  (as before)", "    1 x no score -> 0.50", "    1 x no longer scored",
-        "mean reward: 0.800 of 4 -> 0.375 of 4",
+        "    2 x 0.60 -> 0.00", "    1 x 1.00 -> 1.00  (as before)", "    1 x no longer scored", "mean reward: 0.800 of 4 -> 0.333 of 3",
+        "1 rollouts were masked and stay so (--unmask to let the verifier decide)", "out/b.jsonl: 3 rewards. Its aggregate metrics: gym eval aggregate",
     ]
+    anew = script("rescore.py", "a.jsonl", "out/b.jsonl", "--config", "c.yaml", "--unmask", cwd=tmp_path, PATH=path)
+    assert "    1 x no score -> 0.50" in anew.stdout and "mean reward: 0.800 of 4 -> 0.375 of 4" in anew.stdout and "stay so" not in anew.stdout
     assert not Path(f"/proc/{(tmp_path / 'left').read_text().strip()}").exists()
     named = script("rescore.py", "a.jsonl", "out/b.jsonl", "--list", cwd=tmp_path, PATH=path)
-    assert named.stdout.splitlines()[:4] == [
-        "task 1, rollout 0: 0.60 -> 0.00", "task 2, rollout 0: 0.60 -> 0.00", "task 4, rollout 0: no score -> 0.50", "    2 x 0.60 -> 0.00",
-    ]
+    assert named.stdout.splitlines()[:3] == ["task 1, rollout 0: 0.60 -> 0.00", "task 2, rollout 0: 0.60 -> 0.00", "    2 x 0.60 -> 0.00"]
     assert "--list" not in (tmp_path / "arguments").read_text()
     assert script("rescore.py", "a.jsonl", "out/b.jsonl", "--config", "c.yaml", cwd=tmp_path, PATH=path).returncode == 0
     arguments = (tmp_path / "arguments").read_text()
     assert "--inputs a_materialized_inputs.jsonl --rollouts a.jsonl -o out/b.jsonl --config c.yaml" in arguments
+
+
+def test_rescore_keeps_masks_and_environment_servers(tmp_path: Path) -> None:
+    """Gym takes them from neither file: 17 masked rows once came back unmasked."""
+    rows = [rollout(task, 0.5, _ng_environment_server="words", agent_ref={"name": "a"}) for task in range(20)]
+    for row in rows[:9]:
+        row |= {"mask_sample": True, "failure_kind": "sandbox_failed"}
+    for row in rows[9:17]:
+        row["instance_config"] = {"mask_sample": True}
+    write(tmp_path / "a.jsonl", *rows)
+    write(tmp_path / "a_materialized_inputs.jsonl", {})
+    new = "\n".join(json.dumps(rollout(task, 1.0, agent_ref={"name": "a"}, mask_sample=False)) for task in range(20))
+    path = fake_gym(tmp_path, f"cat > b.jsonl <<'X'\n{new}\nX")
+    done = script("rescore.py", "a.jsonl", "b.jsonl", "--config", "c.yaml", cwd=tmp_path, PATH=path)
+    assert done.returncode == 0 and "17 rollouts were masked and stay so" in done.stdout and "-> 1.000 of 3" in done.stdout, done
+    made = [json.loads(line) for line in (tmp_path / "b.jsonl").open()]
+    assert sum(row["mask_sample"] for row in made) == 17 and all(row["_ng_environment_server"] == "words" for row in made)
+    assert made[0]["failure_kind"] == "sandbox_failed"
+
+
+def test_rescore_of_a_judge_failure_is_no_mask(tmp_path: Path) -> None:
+    write(tmp_path / "a.jsonl", rollout(0, 1))
+    failure = {"mask_sample": True, "_ng_failure_class": "judge_failed", "_ng_environment_server": "words"}
+    write(tmp_path / "a_failures.jsonl", rollout(1, 0, **failure))
+    write(tmp_path / "a_materialized_inputs.jsonl", {})
+    new = "\n".join(json.dumps(row) for row in (rollout(0, 1), rollout(1, 0)))
+    path = fake_gym(tmp_path, f"cat > b.jsonl <<'X'\n{new}\nX")
+    done = script("rescore.py", "a.jsonl", "b.jsonl", "--judge-failed-only", cwd=tmp_path, PATH=path)
+    assert "mean reward: 1.000 of 1 -> 0.500 of 2" in done.stdout, done
+    assert json.loads((tmp_path / "b.jsonl").read_text().splitlines()[1])["_ng_environment_server"] == "words"
+
+
+def test_rescore_of_several_agents(tmp_path: Path) -> None:
+    write(tmp_path / "a.jsonl", rollout(0, 1, agent_ref={"name": "math"}), rollout(1, 0.25, agent_ref={"name": "code"}), rollout(2, 0.75, agent_ref={"name": "code"}))
+    write(tmp_path / "a_materialized_inputs.jsonl", *({"_ng_task_index": task, "agent_ref": {"name": name}} for task, name in enumerate(["math", "code", "code"])))
+    new = "\n".join(json.dumps(rollout(task, 0, agent_ref={"name": "code"})) for task in (1, 2))
+    path = fake_gym(tmp_path, f"while [ \"$1\" != --rollouts ]; do shift; done; cp \"$2\" seen; cat > b.jsonl <<'X'\n{new}\nX")
+    refused = script("rescore.py", "a.jsonl", "b.jsonl", "--config", "c.yaml", cwd=tmp_path, PATH=path)
+    assert refused.returncode == 2 and "holds rollouts of code, math" in refused.stderr and "--agent NAME" in refused.stderr
+    done = script("rescore.py", "a.jsonl", "b.jsonl", "--config", "c.yaml", "--agent", "code", cwd=tmp_path, PATH=path)
+    assert done.returncode == 0 and "mean reward: 0.667 of 3 -> 0.333 of 3" in done.stdout, done
+    assert len((tmp_path / "seen").read_text().splitlines()) == 2 and len((tmp_path / "b.jsonl").read_text().splitlines()) == 3
+    assert script("rescore.py", "a.jsonl", "b.jsonl", "--agent", "other", cwd=tmp_path, PATH=path).returncode == 2
+    assert script("rescore.py", "a.jsonl", "b.jsonl", "--all-agents", cwd=tmp_path, PATH=path).returncode == 0
+
+
+def test_rescore_asks_for_the_task_rows(tmp_path: Path) -> None:
+    write(tmp_path / "a.jsonl", rollout(0, 1))
+    refused = script("rescore.py", "a.jsonl", "b.jsonl", cwd=tmp_path)
+    assert refused.returncode == 2 and "a_materialized_inputs.jsonl: no such file" in refused.stderr and "--inputs" in refused.stderr
+    write(tmp_path / "other.jsonl", {})
+    path = fake_gym(tmp_path, f"echo \"$@\" > arguments; echo '{json.dumps(rollout(0, 1))}' > b.jsonl")
+    assert script("rescore.py", "a.jsonl", "b.jsonl", "--inputs", "other.jsonl", cwd=tmp_path, PATH=path).returncode == 0
+    assert "--inputs other.jsonl --rollouts a.jsonl" in (tmp_path / "arguments").read_text()
 
 
 def test_rescore_shows_why_gym_refused(tmp_path: Path) -> None:
@@ -184,9 +301,10 @@ def test_rescore_shows_why_gym_refused(tmp_path: Path) -> None:
     ("content", "message"),
     [
         (None, "rescore.py: Cannot read a.jsonl: no such file."),
-        ("{broken\n", "rescore.py: a.jsonl, line 1 is no rollout."),
-        ("[1]\n", "rescore.py: a.jsonl, line 1 is no rollout."),
-        ('{"reward": 1}\n', "rescore.py: a.jsonl, line 1 is no rollout."),
+        ("{broken\n", "rescore.py: a.jsonl:1: not JSON"),
+        ("[1]\n", "rescore.py: a.jsonl:1: a row is a JSON object"),
+        ('{"reward": 1}\n', "rescore.py: a.jsonl, line 1 is no rollout"),
+        ("", "rescore.py: a.jsonl holds no rollouts."),
     ],
 )
 def test_rescore_refuses_bad_input(tmp_path: Path, content: str | None, message: str) -> None:
@@ -219,7 +337,7 @@ def test_what_landed_tells_zeros_masks_and_failures_apart(tmp_path: Path) -> Non
     told = script("what_landed.py", "a.jsonl", cwd=tmp_path)
     assert told.returncode == 1 and told.stdout.splitlines() == [
         "judge", "    1 x failed: judge_failed - status 429, url='URL'", "math", "    1 x masked: verifier_error - no reference",
-        "    2 x scored 0.00", "    1 x scored 0.00 (math:timeout)", "    1 x scored 1.00",
+        "    2 x scored 0.00", "    1 x scored 0.00 (math:timeout)", "    1 x scored 1.00", "        mean 0.250 of 4 scored",
     ]
     (tmp_path / "a_failures.jsonl").unlink()
     write(tmp_path / "a.jsonl", rollout(0, 1, **agent))
@@ -233,7 +351,9 @@ def test_what_landed_sees_what_left_no_row_and_what_was_made_up(tmp_path: Path) 
     write(tmp_path / "a_failures.jsonl", *(rollout(0, 0, **agent, _ng_failure_class="judge_failed") for _ in range(2)))
     write(tmp_path / "a.jsonl", rollout(0, 1, **agent))
     told = script("what_landed.py", "a.jsonl", cwd=tmp_path)
-    assert told.returncode == 1 and told.stdout.splitlines() == ["math", "    2 x no row: not reached, or killed", "    1 x scored 1.00"]
+    assert told.returncode == 1 and told.stdout.splitlines() == [
+        "math", "    2 x no row: not reached, or killed", "    1 x scored 1.00", "        mean 1.000 of 1 scored",
+    ]
     write(tmp_path / "a.jsonl", *(rollout(task, 1, **agent) for task in range(3)))
     assert script("what_landed.py", "a.jsonl", cwd=tmp_path).returncode == 0
     write(tmp_path / "a_materialized_inputs.jsonl", *({"_ng_task_index": task, "_ng_rollout_index": 0} for task in range(3)))
@@ -242,7 +362,7 @@ def test_what_landed_sees_what_left_no_row_and_what_was_made_up(tmp_path: Path) 
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(None, "Cannot read a.jsonl: No such file"), ("", "a.jsonl holds no rollouts."), ("{broken\n", "a.jsonl, line 1 is no rollout."), ("[1]\n", "a.jsonl, line 1 is no rollout.")],
+    [(None, "a.jsonl: No such file"), ("", "a.jsonl: no rows."), ("{broken\n", "a.jsonl:1: not JSON"), ("[1]\n", "a.jsonl:1: a row is a JSON object")],
 )
 def test_what_landed_refuses_bad_input(tmp_path: Path, content: str | None, message: str) -> None:
     if content is not None:
@@ -263,7 +383,7 @@ def test_show_rollouts_prints_what_a_reader_needs_to_judge(tmp_path: Path) -> No
     call = {"type": "function_call", "name": "look_up", "arguments": '{"of": "it"}'}
     output = [call, {"type": "reasoning"}, message("assistant", [{"type": "output_text", "text": "Lyon"}])]
     write(
-        tmp_path / "a.jsonl", rollout(0, 1), rollout(2, 0, mask_sample=True),
+        tmp_path / "a.jsonl", rollout(0, 1, response={}), rollout(2, 0, mask_sample=True, response={}),
         rollout(1, 0, responses_create_params={"input": prompt}, response={"output": output}, expected_answer="Paris"),
     )
     told = script("show_rollouts.py", "a.jsonl", "--reward", 0, "--field", "expected_answer", cwd=tmp_path)
@@ -274,20 +394,27 @@ def test_show_rollouts_prints_what_a_reader_needs_to_judge(tmp_path: Path) -> No
     ]
 
 
+def test_what_a_model_wrote_does_not_steer_the_terminal(tmp_path: Path) -> None:
+    output = [message("assistant", "\x1b[2Jgone\u202e \x07\tok\nline")]
+    write(tmp_path / "a.jsonl", rollout(0, 1, response={"output": output}))
+    told = script("show_rollouts.py", "a.jsonl", cwd=tmp_path)
+    assert "answered: \\x1b[2Jgone\\u202e \\x07\tok\nline" in told.stdout
+
+
 def test_show_rollouts_draws_the_same_ones_each_time(tmp_path: Path) -> None:
-    write(tmp_path / "a.jsonl", *(rollout(task, 1) for task in range(100)))
+    write(tmp_path / "a.jsonl", *(rollout(task, 1, response={}) for task in range(100)))
     first, second = (script("show_rollouts.py", "a.jsonl", "--limit", 5, cwd=tmp_path).stdout for _ in range(2))
     assert first == second and first.endswith("5 shown, of 100 among 100 rollouts\n")
     assert [line[:10] for line in first.splitlines() if line.startswith("---")] != [f"--- task {task}" for task in range(5)]
 
 
 def test_show_rollouts_says_what_is_wrong(tmp_path: Path) -> None:
-    write(tmp_path / "a.jsonl", {"_ng_task_index": 0, "_ng_rollout_index": 0})
+    write(tmp_path / "a.jsonl", {"_ng_task_index": 0, "_ng_rollout_index": 0, "response": {}})
     assert "0 shown, of 0 with reward 0" in script("show_rollouts.py", "a.jsonl", "--reward", 0, cwd=tmp_path).stdout, "no reward is no zero"
-    write(tmp_path / "a.jsonl", rollout(0, 1))
+    write(tmp_path / "a.jsonl", rollout(0, 1, response={}))
     nothing = script("show_rollouts.py", "a.jsonl", "--reward", 0.5, cwd=tmp_path)
     assert nothing.returncode == 1 and "0 shown, of 0 with reward 0.5 among 1 rollouts" in nothing.stdout
-    assert "Cannot read b.jsonl" in script("show_rollouts.py", "b.jsonl", cwd=tmp_path).stderr
+    assert "b.jsonl: No such file" in script("show_rollouts.py", "b.jsonl", cwd=tmp_path).stderr
     refused = script("show_rollouts.py", "a.jsonl", "--limit", 0, cwd=tmp_path)
     assert refused.returncode == 2 and "--limit: at least 1" in refused.stderr
     (tmp_path / "a.jsonl").write_text("[1]\n")

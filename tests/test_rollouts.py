@@ -175,9 +175,7 @@ def test_no_json_breaks_the_reader() -> None:
 WAITING = {
     "how-to/configure-multi-model-setups/compare_agents.py",
     "how-to/configure-multi-model-setups/unsolved_tasks.py",
-    "how-to/configure-verification-strategies/rescore.py",
     "how-to/configure-verification-strategies/test_properties.py",
-    "how-to/configure-verification-strategies/what_landed.py",
     "how-to/filter-and-curate-data/make_training_sets.py",
     "how-to/filter-and-curate-data/rollout_to_chat.py",
     "how-to/integrate-with-rl-frameworks/make_recording_tasks.py",

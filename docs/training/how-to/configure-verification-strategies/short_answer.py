@@ -6,7 +6,7 @@ Copy it to resources_servers/short_answer/app.py after `gym env init --resources
 import re
 import unicodedata
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from nemo_gym import (
     BaseMultiRewardVerifyResponse,
@@ -35,16 +35,19 @@ class ShortAnswerConfig(BaseResourcesServerConfig):
 
 
 class ShortAnswerRequest(BaseVerifyRequest):
-    """The fields of a task row that verify() reads. A field that is not declared here never arrives."""
+    """The fields of a task row that verify() reads. A field that is not declared here never arrives.
 
-    expected_answer: str
-    aliases: list[str] = []
+    Lenient: a row that does not fit its types gets HTTP 422, which ends the whole run. verify() masks it instead.
+    """
+
+    expected_answer: Any = None
+    aliases: Any = []
 
 
 class ShortAnswerResponse(BaseMultiRewardVerifyResponse):
     """What a rollout keeps. A field that is not declared here is not written."""
 
-    expected_answer: str
+    expected_answer: Any
     extracted_answer: str
     # Aggregate metrics read top-level numbers, not reward_components: so each objective is here as well.
     correct: float
@@ -56,6 +59,11 @@ def normalize(text: str) -> str:
     """Lower case, Unicode forms and spaces made equal, punctuation around the text dropped."""
     text = unicodedata.normalize("NFKC", text).casefold()
     return " ".join(text.split()).strip(" .,;:!?\"'`*")
+
+
+def texts_of(values: list) -> list[str]:
+    """Those values that an answer can be compared with: texts and numbers that are not empty."""
+    return [str(value) for value in values if isinstance(value, (str, int, float)) and normalize(str(value))]
 
 
 def correctness(answer: str, accepted: list[str], partial_credit: float) -> float:
@@ -83,8 +91,9 @@ class ShortAnswerServer(SimpleResourcesServer):
         """Score one rollout. A fault of the policy is 0; a fault of the task or of this program is a masked sample."""
         config, answer = self.config, body.response.output_text
         cut_off = body.response.incomplete_details is not None
+        accepted = texts_of([body.expected_answer, *(body.aliases if isinstance(body.aliases, list) else [])])
         parts = {
-            "correct": correctness(answer, [body.expected_answer, *body.aliases], config.partial_credit),
+            "correct": correctness(answer, accepted, config.partial_credit),
             **quality(answer, cut_off, config.max_words),
         }
         # Quality counts only where the answer is right, or the policy learns to be short and wrong.
@@ -92,7 +101,7 @@ class ShortAnswerServer(SimpleResourcesServer):
         reward = config.offset + config.scale * (weighted if parts["correct"] else 0.0)
         low, high = config.clip
         failure = {}
-        if not normalize(body.expected_answer):
+        if not accepted:
             reason = "the task row has no expected_answer to compare with"
             failure = {"mask_sample": True, "failure_kind": "verifier_error", "failure_reason": reason}
         return ShortAnswerResponse(

@@ -14,40 +14,26 @@ import random
 import sys
 from pathlib import Path
 
-from what_landed import BadInput, place_of, rows_of
-
-
-def text_of(content: object) -> str:
-    """The text of a message, whose content is a string or a list of parts."""
-    if isinstance(content, list):
-        return " ".join(str(part.get("text", f"[{part.get('type')}]")) for part in content if isinstance(part, dict))
-    return "" if content is None else str(content)
+from rollouts import REPEAT, TASK, BadInput, Rollouts, prompt_of, said, text_in
+from what_landed import place_of, readable
 
 
 def asked(row: dict) -> str:
     """The last user message; examples and instructions that come before it are left out."""
-    messages = (row.get("responses_create_params") or {}).get("input") or ""
-    if isinstance(messages, str):
-        return messages
-    said = [text_of(item.get("content")) for item in messages if isinstance(item, dict) and item.get("role") == "user"]
-    return said[-1] if said else ""
+    texts = [text_in(item.get("content")) for item in prompt_of(row) if isinstance(item, dict) and item.get("role") == "user"]
+    return texts[-1] if texts else ""
 
 
 def answered(row: dict) -> str:
-    """Messages and tool calls of the response, in order."""
-    parts = []
-    for item in (row.get("response") or {}).get("output") or []:
-        if item.get("type") == "message":
-            parts.append(text_of(item.get("content")))
-        elif item.get("type") == "function_call":
-            parts.append(f"{item.get('name')}({item.get('arguments')})")
-    return "\n".join(parts)
+    """The texts of the model, then its calls."""
+    found = said(row)
+    return "\n".join([*(f"{call.name}({call.arguments})" for call in found.calls), *found.texts])
 
 
 def show(row: dict, fields: list[str]) -> str:
     named = {"asked": asked(row), "answered": answered(row), **{field: json.dumps(row.get(field), ensure_ascii=False) for field in fields}}
-    lines = [f"--- task {row.get('_ng_task_index')}, rollout {row.get('_ng_rollout_index')}: {place_of(row)}"]
-    return "\n".join(lines + [f"{name}: {text}" for name, text in named.items()])
+    shown = [f"--- task {row.get(TASK)}, rollout {row.get(REPEAT)}: {place_of(row)}"]
+    return "\n".join(shown + [f"{name}: {readable(text)}" for name, text in named.items()])
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -59,20 +45,24 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     if args.limit < 1:
         parser.error("--limit: at least 1")
+    run, chance, kept, matched = Rollouts(args.rollouts), random.Random(0), [], 0
     try:
-        rows = [row for _, row in rows_of(args.rollouts)]
-        if not rows:
-            raise BadInput(f"{args.rollouts} holds no rollouts.")
+        for _, _, _, row in run:
+            reward = row.get("reward")  # a row without a reward is no zero
+            if args.reward is not None and not (isinstance(reward, (int, float)) and abs(reward - args.reward) < 1e-6):
+                continue
+            matched += 1
+            if len(kept) < args.limit:
+                kept.append((matched, row))
+            elif (place := chance.randrange(matched)) < args.limit:
+                kept[place] = matched, row
     except BadInput as error:
         print(f"show_rollouts.py: {error}", file=sys.stderr)
         return 2
-    # A row without a reward is no zero.
-    chosen = [row for row in rows if args.reward is None or (isinstance(row.get("reward"), (int, float)) and abs(row["reward"] - args.reward) < 1e-6)]
-    drawn = sorted(random.Random(0).sample(range(len(chosen)), min(args.limit, len(chosen))))
-    for number in drawn:
-        print(show(chosen[number], args.field))
-    print(f"{len(drawn)} shown, of {len(chosen)} {'' if args.reward is None else f'with reward {args.reward:g} '}among {len(rows)} rollouts")
-    return 0 if drawn else 1
+    for _, row in sorted(kept, key=lambda entry: entry[0]):
+        print(show(row, args.field))
+    print(f"{len(kept)} shown, of {matched} {'' if args.reward is None else f'with reward {args.reward:g} '}among {run.count} rollouts")
+    return 0 if kept else 1
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from nemo_gym import NeMoGymResponse
 from ..app import ShortAnswerRequest, offline
 
 
-def verify(answer: str, expected: str = "Paris", cut_off: bool = False, aliases: tuple[str, ...] = (), **settings: object):
+def verify(answer: str, expected: object = "Paris", cut_off: bool = False, aliases: tuple[str, ...] = (), **settings: object):
     """The verdict on one answer."""
     content = [{"type": "output_text", "text": answer, "annotations": []}]
     response = NeMoGymResponse.model_validate({
@@ -65,6 +65,8 @@ def test_weights_scale_and_clip_come_from_the_configuration() -> None:
 
 
 def test_a_broken_task_is_masked_not_scored() -> None:
-    broken = verify("Paris", expected="")
-    assert broken.mask_sample and broken.failure_kind == "verifier_error"
+    for expected in ("", None, [], " . "):
+        broken = verify("Paris", expected=expected)
+        assert broken.mask_sample and broken.failure_kind == "verifier_error" and broken.reward == 0.0
+    assert verify("42", expected=42).reward == 1.0
     assert not verify("Lyon").mask_sample and verify("Lyon").failure_kind is None

@@ -35,6 +35,8 @@ class AnswerJudgeConfig(BaseResourcesServerConfig):
     judge_model_server: ModelServerRef
     judge_timeout_seconds: float = 60.0  # Gym itself waits for ever
     judge_max_concurrency: int = 16
+    judge_requests_per_minute: float = 0  # 0: no limit. Gym has none: a provider's limit has to be kept here
+    exact_first: bool = False  # an answer that is the reference needs no judge
     judge_max_output_tokens: int = 256
     max_answer_chars: int = 4000
 
@@ -63,21 +65,30 @@ class AnswerJudgeServer(SimpleResourcesServer):
     ray_enabled = False
     config: AnswerJudgeConfig
     _free: asyncio.Semaphore = PrivateAttr()
+    _next_call: float = PrivateAttr(default=0.0)
 
     def model_post_init(self, context: object) -> None:
         super().model_post_init(context)
         self._free = asyncio.Semaphore(self.config.judge_max_concurrency)
+
+    async def wait_for_turn(self) -> None:
+        """Space the calls evenly, so that no minute has more of them than the limit."""
+        if self.config.judge_requests_per_minute:
+            now = asyncio.get_running_loop().time()
+            turn, self._next_call = max(now, self._next_call), max(now, self._next_call) + 60 / self.config.judge_requests_per_minute
+            await asyncio.sleep(turn - now)
 
     async def ask(self, prompt: str) -> str:
         """What the judge says. JudgeError if it does not answer, too late, or not as a model does."""
         params = NeMoGymResponseCreateParamsNonStreaming(
             input=[{"role": "user", "content": prompt}], temperature=0.0, max_output_tokens=self.config.judge_max_output_tokens
         )
-        call = call_judge(
-            self.server_client, server_name=self.config.judge_model_server.name, url_path="/v1/responses", json=params,
-            response_model=NeMoGymResponse,
-        )
         async with self._free:
+            await self.wait_for_turn()
+            call = call_judge(
+                self.server_client, server_name=self.config.judge_model_server.name, url_path="/v1/responses", json=params,
+                response_model=NeMoGymResponse,
+            )
             try:
                 return (await asyncio.wait_for(call, self.config.judge_timeout_seconds)).output_text
             except TimeoutError:
@@ -85,7 +96,9 @@ class AnswerJudgeServer(SimpleResourcesServer):
 
     async def verify(self, body: AnswerJudgeRequest) -> AnswerJudgeResponse:
         answer, said, reward = body.response.output_text.strip(), None, 0.0
-        if answer:  # an empty answer is wrong without asking
+        if self.config.exact_first and answer.strip(" .").casefold() == body.expected_answer.strip(" .").casefold():
+            reward = 1.0
+        elif answer:  # an empty answer is wrong without asking
             said = await self.ask(PROMPT.format(
                 question=body.question, expected_answer=body.expected_answer, answer=answer[: self.config.max_answer_chars]
             ))
