@@ -27,7 +27,7 @@ SPHINX := $(BIN)/sphinx-build -c . -j 5 -W -n --keep-going -q
 PYTEST := $(BIN)/python -m pytest
 PAGE_FILE = $(or $(wildcard docs/training/how-to/$(PAGE).md docs/training/reference/$(PAGE).md docs/training/$(PAGE).md),$(error There is no page named "$(PAGE)". Name one, for example PAGE=optimize-rollout-collection))
 
-.PHONY: help html livehtml check test test-page outputs facts faults measure findings newest linkcheck lock gym trainers browser clean
+.PHONY: help html livehtml check test test-page outputs facts faults measure bench findings newest linkcheck lock gym trainers browser clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 20
@@ -71,10 +71,13 @@ else
 endif
 
 faults: .venv/test  ## plant faults in a copy, one by one, and see each caught: all, or FAULT=WORD
-	@$(BIN)/python tests/support/planted_faults.py $(FAULT)
+	@$(BIN)/python tests/support/planted_faults.py $(if $(FAULT),'$(FAULT)')
 
 measure: html .venv/test browser  ## weight, painting and build times of every page against their budgets; PAGE=NAME for one
 	@$(BIN)/python tests/support/measure.py $(PAGE)
+
+bench: .venv/bootstrap  ## time the build, `make check` and `make test` at two commits, side by side: make bench BASE=COMMIT
+	@$(BIN)/python tests/support/bench.py $(or $(BASE),$(error Name the commit to compare with: make bench BASE=COMMIT))
 
 findings: .venv/bootstrap  ## run every script in findings/, one line each: is the surprise still there?
 	@failed=0; for script in findings/*.sh; do name=$$(basename "$$script" .sh); mkdir -p build/findings; \
