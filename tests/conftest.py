@@ -76,6 +76,7 @@ def opened(browser) -> Iterator[Callable]:
     def opened(address: str, **options):
         context = browser.new_context(permissions=["clipboard-read", "clipboard-write"], **options)
         contexts.append(context)
+        context.set_default_timeout(120_000)  # several tests share two cores
         tab = context.new_page()
         tab.goto(address)
         return tab

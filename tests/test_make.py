@@ -18,7 +18,7 @@ from terminals import Running
 pytestmark = [pytest.mark.live, pytest.mark.network]
 
 
-def make(*arguments: str, folder: Path = ROOT, timeout: float = 300) -> subprocess.CompletedProcess[str]:
+def make(*arguments: str, folder: Path = ROOT, timeout: float = 1000) -> subprocess.CompletedProcess[str]:
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("MAKE", "PYTEST"))}
     return subprocess.run(
         ["make", *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=timeout
@@ -96,16 +96,16 @@ def live_reload_works_and_does_not_loop(clone: Path) -> None:
         return seen
 
     try:
-        assert server.wait_until(lambda seen: "Serving on" in seen, 120), server.seen()
+        assert server.wait_until(lambda seen: "Serving on" in seen, 400), server.seen()
         page = next((clone / "docs" / "training" / "how-to").glob("*.md"))
         example = next(path for path in page.with_suffix("").iterdir() if path.suffix == ".py")
         # sphinx-autobuild says "Serving on" before its watcher stands: touch a page until the first rebuild is seen.
-        assert server.wait_until(lambda _: page.touch() or builds() > 1, 60), server.seen()
+        assert server.wait_until(lambda _: page.touch() or builds() > 1, 200), server.seen()
         for changed in (page, example, clone / "conf.py"):
             count = settled()
             with changed.open("a") as file:
                 file.write("\n")
-            assert server.wait_until(lambda _, count=count: builds() > count, 40), f"{changed.name}\n{server.seen()}"
+            assert server.wait_until(lambda _, count=count: builds() > count, 200), f"{changed.name}\n{server.seen()}"
             assert settled() == count + 1, f"{changed.name} is built again and again\n{server.seen()}"
     finally:
         server.stop()

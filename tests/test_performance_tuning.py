@@ -166,7 +166,7 @@ def gym_on_path(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 @pytest.mark.gym
 def test_the_rate_grows_until_the_knee(gym_python: Path, gym_on_path: dict[str, str], tmp_path: Path) -> None:
     done = run(gym_python, "measure_servers.py", "-o", "servers.json", "--only", "500-ms-8-slots", "--seconds", 1, "--rounds", 1, "--most", 16,
-               cwd=tmp_path, env=gym_on_path, timeout=300)
+               cwd=tmp_path, env=gym_on_path, timeout=900)
     assert done.returncode == 0, done.stderr
     grows_until_the_knee(json.loads((tmp_path / "servers.json").read_text())["scenarios"]["500-ms-8-slots"])
 
@@ -176,7 +176,7 @@ def test_the_rate_grows_until_the_knee(gym_python: Path, gym_on_path: dict[str, 
 def test_memory_stays_flat_in_the_bounded_mode(gym_python: Path, gym_on_path: dict[str, str], tmp_path: Path) -> None:
     rollouts, size = 2000, 100_000
     done = run(gym_python, "measure_driver.py", "-o", "driver.json", "--rollouts", rollouts, "--modes", "default", "bounded", "--bytes", size,
-               cwd=tmp_path, env=gym_on_path, timeout=300)
+               cwd=tmp_path, env=gym_on_path, timeout=900)
     assert done.returncode == 0, done.stderr
     data = json.loads((tmp_path / "driver.json").read_text())
     peak = {mode: its["peak_mb"] for mode, (its,) in data["modes"].items()}

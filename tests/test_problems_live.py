@@ -21,7 +21,7 @@ from pages import ROOT
 from proofs import ENTRIES, Proof, Worker, proves, rows, shows
 from test_problems import ENV, OPENAI, REVERIFY, STRING_MATCH, TASK, VLLM, rollout
 
-pytestmark = [pytest.mark.gym, pytest.mark.live, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.gym, pytest.mark.live, pytest.mark.timeout(1800)]
 
 
 class Endpoint(BaseHTTPRequestHandler):
@@ -115,7 +115,7 @@ class Live:
                 ["gym", "env", "start", *arguments], cwd=self.folder, env=self.environment, stdout=output, stderr=output, start_new_session=True
             ))  # fmt: skip
 
-    def said(self, log: str, *words: str, seconds: int = 150) -> str:
+    def said(self, log: str, *words: str, seconds: int = 600) -> str:
         """What a start has printed once all words are in it."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
@@ -264,7 +264,7 @@ def test_answers_that_are_none(live: Live, proof: Proof) -> None:
     proof.cured("empty-answers-context-overflow", short["response"]["output"][0]["content"][0]["text"] == "Paris")
     thoughts = live.one("think", [task("THINK")])
     assert thoughts["reward"] == 0 and "ng_termination_reason" in thoughts["response"]["metadata"]
-    proof.wrong("thoughts-without-answer", live.said("servers.log", *ENTRIES["thoughts-without-answer"].messages, seconds=10))
+    proof.wrong("thoughts-without-answer", live.said("servers.log", *ENTRIES["thoughts-without-answer"].messages, seconds=60))
     proof.cured("thoughts-without-answer", "ng_termination_reason" not in (short["response"]["metadata"] or {}))
     boxed = live.one("boxed", [task("BOX")]), live.one("extracted", [task("BOX", extraction_mode="boxed")])
     proof.wrong("boxed-answers-score-0", boxed[0]["reward"] == 0)
