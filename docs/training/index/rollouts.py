@@ -20,9 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from jsonl import BadInput, digest, dumps, lines, loads, writing
-
-__all__ = ["BadInput", "digest", "dumps", "lines", "loads", "writing"]  # so that scripts have all from here
+from jsonl import BadInput, digest, dumps, lines, loads, raw_lines, row_at, writing  # noqa: F401 (so that scripts have all from here)
 
 TASK, REPEAT = "_ng_task_index", "_ng_rollout_index"
 LISTS = "the output is a list of lists: an agent with return_transitions: true wrote it"
@@ -37,17 +35,17 @@ class Unclear(NoChat):
 
 
 class Rollouts:
-    """The rollouts of a file, as ``lines`` gives them. Rows of another kind are counted in ``others``.
+    """The rollouts of a file, as ``lines`` gives them. Rows of another kind are in ``others``: why, by their line number.
 
     Raises BadInput at the end if no row is a rollout.
     """
 
     def __init__(self, path: Path | str, torn_end: bool = False) -> None:
         self.path, self.torn_end = path, torn_end
-        self.count, self.without_index, self.others = 0, 0, Counter()
+        self.count, self.without_index, self.others = 0, 0, {}
 
     def __iter__(self) -> Iterator[tuple[int, int, bytes, dict]]:
-        self.count, self.without_index, self.others, first = 0, 0, Counter(), None
+        self.count, self.without_index, self.others, first = 0, 0, {}, None
         for entry in lines(self.path, self.torn_end):
             row = entry[3]
             if type(row.get("response")) is dict:
@@ -55,33 +53,37 @@ class Rollouts:
                 self.without_index += TASK not in row
                 yield entry
             else:
-                name = KINDS[kind_of(row)]
-                self.others[name] += 1
-                first = first or f"{self.path}:{entry[0]}: no rollout, but {name}. Give the file that gym eval run wrote with -o"
+                self.others[entry[0]] = why = f"no rollout, but {KINDS[kind_of(row)]}"
+                first = first or f"{self.path}:{entry[0]}: {why}. Give the file that gym eval run wrote with -o"
         if not self.count:
             raise BadInput(first)
 
     def notes(self) -> list[str]:
         """What a script says about the file, after it has read it."""
-        said = [f"{self.path}: {count} rows left out: no rollout, but {name}" for name, count in self.others.most_common()]
+        said = [f"{self.path}: {count} rows left out: {why}" for why, count in Counter(self.others.values()).most_common()]
         if self.without_index:
             said.append(f"{self.path}: {self.without_index} of {self.count} rollouts have no {TASK}, as older examples: their prompt stands for the task")
         return said
 
 
 class Seen:
-    """Tells a task and repeat that was there before; one integer per task, whose bits are its repeats."""
+    """Numbers the tasks of a file, and tells a task and repeat that was there before. One integer per task, whose bits are its repeats."""
 
     def __init__(self, path: Path | str) -> None:
-        self.path, self.bits, self.more = path, {}, set()
+        self.path, self.more = path, set()
+        self.tasks: dict[int | str, int] = {}  # in the order of the file
+        self.bits: list[int] = []
 
-    def add(self, number: int, row: dict) -> None:
-        """Raises BadInput for a duplicate. Without a repeat number, only the same row again is one."""
+    def add(self, number: int, row: dict) -> int:
+        """The number of the row's task, from 0. Raises BadInput for a duplicate; without a repeat number, only the same row again is one."""
         task, repeat = key_of(row)
+        place = self.tasks.setdefault(task, len(self.bits))
+        if place == len(self.bits):
+            self.bits.append(0)
         if repeat is not None and 0 <= repeat < 4096:
-            bits, one = self.bits.get(task, 0), 1 << repeat
-            new = not bits & one
-            self.bits[task] = bits | one
+            one = 1 << repeat
+            new = not self.bits[place] & one
+            self.bits[place] |= one
         else:
             key = digest(task, repeat, row if repeat is None else None)
             new = key not in self.more
@@ -91,6 +93,7 @@ class Seen:
                 f"{self.path}:{number}: task {task}, repeat {repeat} is there twice. Two runs in one file? "
                 "Their task numbers mean different tasks: take each run on its own"
             )
+        return place
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -156,6 +159,12 @@ def group_of(row: dict) -> str | None:
     return None if name is None else str(name)
 
 
+def prompt_items(params: dict) -> list:
+    """The input of a request as a new list of items."""
+    given = params.get("input")
+    return [{"role": "user", "content": given}] if isinstance(given, str) else list(given) if isinstance(given, list) else []
+
+
 def prompt_of(row: dict) -> list:
     """The prompt of a rollout, a task row or a chat row, as items or messages.
 
@@ -163,8 +172,7 @@ def prompt_of(row: dict) -> list:
     """
     params = dict_of(row, "responses_create_params")
     if params:
-        given = params.get("input")
-        items = [{"role": "user", "content": given}] if isinstance(given, str) else list(given) if isinstance(given, list) else []
+        items = prompt_items(params)
         if not items:
             for item in list_of(dict_of(row, "response"), "output"):
                 if item.get("role") not in ("system", "developer", "user"):
@@ -375,7 +383,8 @@ def said(row: dict) -> Said:
             continue
         elif kind in CALL_ITEMS:
             pending.setdefault(str(item.get("call_id")), []).append(len(calls))
-            calls.append(Call(str(item.get("name")), item.get("arguments", item.get("input")), item.get("output")))
+            arguments = item.get("arguments") if kind == "function_call" else {"input": item.get("input")}
+            calls.append(Call(str(item.get("name")), arguments, None))
         elif kind in RESULT_ITEMS:
             if places := pending.get(str(item.get("call_id"))):
                 place = places.pop(0)
@@ -409,6 +418,26 @@ def lost_calls(items: list[dict], prompt: int = 0) -> int:
             pending = []
         turn = own
     return lost + sum(passed for _, passed in pending)
+
+
+def frozen(value):
+    """A JSON value as one that has a hash, whatever the order of its keys."""
+    if isinstance(value, dict):
+        return frozenset((key, frozen(inner)) for key, inner in value.items())
+    return tuple(map(frozen, value)) if isinstance(value, list) else value
+
+
+def arguments_in(call: Call):
+    """The arguments of a call as JSON, or as they are if they are none."""
+    try:
+        return loads(call.arguments) if isinstance(call.arguments, str) else call.arguments
+    except ValueError:
+        return call.arguments
+
+
+def answer_key(seen: Said) -> int:
+    """A hash of what the model said and called, without ids: two answers of one process are the same if it is."""
+    return hash((tuple(seen.texts), tuple(seen.thoughts), tuple((call.name, frozen(arguments_in(call))) for call in seen.calls)))
 
 
 def tools_offered(row: dict) -> list[dict]:

@@ -7,11 +7,12 @@ after it under one name. The first stage is always there: it drops what has no v
 
     --where FIELD=VALUE       a field of the rollout, such as task_source or metadata.family, has this value
     --whole                   the reply was not cut off
-    --finished                the rollout ends with a message, not with a tool call
+    --finished                the rollout ends with a message, not with a tool call or its result
     --min-reward R, --max-reward R
     --min-tokens N, --max-tokens N      output tokens, over all model calls
     --min-calls N, --max-calls N        tool calls
     --valid-calls             every tool call names an offered tool and has its required arguments
+                              (not where the rollout lists no tools: its agent brings its own)
     --drop-matching REGEX     no reply, tool call or tool result matches
     --healthy VERDICTS.jsonl  `rollout_verdicts.jsonl` does not say unhealthy
     --varied                  the rollouts of the task did not all get the same reward
@@ -21,6 +22,7 @@ after it under one name. The first stage is always there: it drops what has no v
     --best N                  the N best rollouts of a task; must be the last one
 
 Statistics of a task (--varied, --pass-rate, --min-rollouts) count all its valid rollouts, also those that a filter removes.
+What is kept is kept byte for byte.
 Options can stand in a file, one filter a line: python filter_rollouts.py ROLLOUTS.jsonl -o KEPT.jsonl @sft.args
 
 Exit code: 0 done, 1 no rollout is left, 2 bad input.
@@ -29,170 +31,118 @@ Exit code: 0 done, 1 no rollout is left, 2 bad input.
 from __future__ import annotations
 
 import argparse
-import hashlib
+import contextlib
 import json
 import math
 import re
 import shlex
 import sys
+from array import array
 from collections import Counter, defaultdict
 from pathlib import Path
 
-from rollout_to_chat import BadInput, NoChat, answer_of, convert, cut_off, dump, field_of, read_rollouts, read_rows, tokens_of, writing
+from rollout_filters import OF_ONE, OF_TASK, Candidate, Tasks, ValidCalls, answer, by_task
+from rollouts import REPEAT, BadInput, Rollouts, Seen, digest, group_of, lines, key_of, raw_lines, unmeasured, writing
 
 
-def digest(*parts) -> int:
-    return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:8], "big")
+class Verdicts:
+    """For each rollout of the file, which filter removes it and why; 12 bytes a rollout, and what later filters need."""
 
+    def __init__(self, filters: list[tuple], success: float) -> None:
+        self.filters, self.success = filters, success  # (stage, flag, value)
+        self.reasons: list[tuple[int, str]] = [(len(filters), "")]  # (number of the filter, reason); the first one: kept
+        self.codes: dict[tuple[int, str], int] = {self.reasons[0]: 0}
+        self.why, self.task = array("I"), array("I")
+        self.rewards, self.repeats, self.answers = array("d"), array("q"), array("q")
+        self.tasks, self.groups = Tasks(), []  # of each task: what its rollouts got, its environment
+        flags = [flag for _, flag, _ in filters]
+        self.checks = [(number, ValidCalls() if flag == "--valid-calls" else OF_ONE[flag], value)
+                       for number, (_, flag, value) in enumerate(filters) if flag == "--valid-calls" or flag in OF_ONE]
+        self.distinct, self.best = "--distinct" in flags, "--best" in flags
+        self.unlisted = [check for _, check, _ in self.checks if isinstance(check, ValidCalls)]
 
-class Candidate:
-    """One rollout, and what the filters ask of it."""
+    def code(self, number: int, reason: str) -> int:
+        code = self.codes.setdefault((number, reason), len(self.reasons))
+        if code == len(self.reasons):
+            self.reasons.append((number, reason))
+        return code
 
-    def __init__(self, row: dict, tasks: dict, healthy: dict) -> None:
-        self.row, self.reward, self.tokens = row, row["reward"], tokens_of(row)
-        self.task, self.repeat = row["_ng_task_index"], row.get("_ng_rollout_index")
-        self.tasks, self.healthy = tasks, healthy
-        self.problem = unmeasured(row)
-        self.prompt, self.completion, self.tools = [], [], []
-        if self.problem is None:
-            try:
-                self.prompt, self.completion, self.tools = convert(row)
-            except NoChat as reason:
-                self.problem = str(reason)
+    def read(self, run: Rollouts) -> None:
+        """Ask the filters that look at one rollout, and count what the rollouts of each task got."""
+        seen, add = Seen(run.path), self.tasks.add
+        for line, _, _, row in run:
+            task = seen.add(line, row)
+            if task == len(self.groups):
+                self.groups.append(("task_source " if row.get("task_source") else "agent ") + (group_of(row) or ""))
+            add(task, row["reward"] if unmeasured(row) is None else None, self.success)
+            item, code = Candidate(row), 0
+            for number, check, value in self.checks:
+                reason = check(item, value)
+                if reason is not None:
+                    code = self.code(number, reason)
+                    break
+            self.why.append(code)
+            self.task.append(task)
+            if self.distinct:
+                self.answers.append(0 if code else answer(item))
+            if self.best:
+                self.rewards.append(0.0 if code else item.reward)
+                repeat = row.get(REPEAT)
+                self.repeats.append(repeat if type(repeat) is int and abs(repeat) < 2**63 else line)
+        self.names = list(seen.tasks)
 
-    @property
-    def calls(self) -> list[dict]:
-        return [call["function"] for message in self.completion for call in message.get("tool_calls", ())]
+    def decide(self, seed: int) -> None:
+        """Ask the filters that look at other rollouts; each sees what those before it left."""
+        for number, (_, flag, value) in enumerate(self.filters):
+            if flag in OF_TASK:
+                check = [OF_TASK[flag](self.tasks, task, value) if self.tasks.rollouts[task] else None for task in range(len(self.groups))]
+                self.drop(number, lambda line, task: check[task])
+            elif flag == "--distinct":
+                self.drop_marked(number, self.copies(), "same answer as another rollout")
+            elif flag == "--best":
+                self.drop_marked(number, self.others(seed, value), f"not among the best {value}")
 
+    def copies(self) -> bytearray:
+        """Marks the rollouts that answer like an earlier one of their task that got here."""
+        marks = bytearray(len(self.why))
+        for _, places in by_task(self.task, len(self.groups)):
+            seen: set[int] = set()
+            for place in places:
+                if not self.why[place]:
+                    marks[place] = self.answers[place] in seen
+                    seen.add(self.answers[place])
+        return marks
 
-class Task:
-    """What the valid rollouts of one task got."""
+    def others(self, seed: int, limit: int) -> bytearray:
+        """Marks the rollouts that are not among the best of their task. The seed decides between equals."""
+        marks = bytearray(len(self.why))
+        for task, places in by_task(self.task, len(self.groups)):
+            left = [(-self.rewards[place], digest(seed, self.names[task], self.repeats[place]), place) for place in places if not self.why[place]]
+            for _, _, place in sorted(left)[limit:]:
+                marks[place] = 1
+        return marks
 
-    def __init__(self) -> None:
-        self.rollouts = self.passed = 0
-        self.low, self.high = math.inf, -math.inf
+    def drop_marked(self, number: int, marks: bytearray, reason: str) -> None:
+        self.drop(number, lambda place, _: reason if marks[place] else None)
 
-    def add(self, reward: float, success: float) -> None:
-        self.rollouts += 1
-        self.passed += reward >= success
-        self.low, self.high = min(self.low, reward), max(self.high, reward)
-
-
-def unmeasured(row: dict) -> str | None:
-    """Why the reward of a row says nothing about the model, or None."""
-    if row.get("mask_sample"):
-        return f"masked ({row['failure_kind']})" if row.get("failure_kind") else "masked"
-    return None if math.isfinite(row["reward"]) else "reward is not finite"
-
-
-# Each filter takes a rollout and its value, and returns the reason to drop it, or None.
-
-
-def where(item: Candidate, wanted: tuple[str, str]) -> str | None:
-    field, value = wanted
-    return None if str(field_of(item.row, field)) == value else f"{field} is not {value}"
-
-
-def whole(item: Candidate, _) -> str | None:
-    return cut_off(item.row)
-
-
-def finished(item: Candidate, _) -> str | None:
-    return "ends with a tool call" if item.completion[-1].get("tool_calls") else None
-
-
-def min_reward(item: Candidate, limit: float) -> str | None:
-    return f"reward below {limit:g}" if item.reward < limit else None
-
-
-def max_reward(item: Candidate, limit: float) -> str | None:
-    return f"reward above {limit:g}" if item.reward > limit else None
-
-
-def min_tokens(item: Candidate, limit: int) -> str | None:
-    return "no token count" if item.tokens is None else f"fewer than {limit} tokens" if item.tokens < limit else None
-
-
-def max_tokens(item: Candidate, limit: int) -> str | None:
-    return "no token count" if item.tokens is None else f"more than {limit} tokens" if item.tokens > limit else None
-
-
-def min_calls(item: Candidate, limit: int) -> str | None:
-    return f"fewer than {limit} tool calls" if len(item.calls) < limit else None
-
-
-def max_calls(item: Candidate, limit: int) -> str | None:
-    return f"more than {limit} tool calls" if len(item.calls) > limit else None
-
-
-def valid_calls(item: Candidate, _) -> str | None:
-    offered = {tool["function"].get("name"): tool["function"].get("parameters") or {} for tool in item.tools}
-    for call in item.calls:
-        if call["name"] not in offered:
-            return "calls a tool that was not offered"
-        if missing := set(offered[call["name"]].get("required") or ()) - set(call["arguments"]):
-            return f"a call lacks {', '.join(sorted(missing))}"
-    return None
-
-
-def drop_matching(item: Candidate, pattern: re.Pattern) -> str | None:
-    texts = [message["content"] for message in item.completion] + [json.dumps(call, ensure_ascii=False) for call in item.calls]
-    # A tool result that no reply follows is not in the completion.
-    texts += [str(out.get("output")) for out in item.row["response"]["output"] if out.get("type") == "function_call_output"]
-    return f"matches {pattern.pattern}" if any(pattern.search(text) for text in texts) else None
-
-
-def healthy(item: Candidate, _) -> str | None:
-    key = item.task, item.repeat
-    return f"unhealthy: {item.healthy[key]}" if key in item.healthy else None
-
-
-def varied(item: Candidate, _) -> str | None:
-    task = item.tasks[item.task]
-    return f"every rollout got {task.low:g}" if task.low == task.high else None
-
-
-def pass_rate(item: Candidate, limits: list[float]) -> str | None:
-    task = item.tasks[item.task]
-    rate = task.passed / task.rollouts
-    return None if limits[0] <= rate <= limits[1] else f"pass rate {'below' if rate < limits[0] else 'above'} {limits[rate > limits[1]]:g}"
-
-
-def min_rollouts(item: Candidate, limit: int) -> str | None:
-    return f"fewer than {limit} rollouts" if item.tasks[item.task].rollouts < limit else None
-
-
-class Distinct:
-    """Remembers eight bytes of each answer that got here."""
-
-    def __init__(self) -> None:
-        self.seen: set[int] = set()
-
-    def __call__(self, item: Candidate, _) -> str | None:
-        key = digest(item.task, answer_of(item.completion))
-        if key in self.seen:
-            return "same answer as another rollout"
-        self.seen.add(key)
-        return None
-
-
-def best(rows: list[tuple[int, float, int, int]], limit: int, seed: int) -> set[int]:
-    """The lines of the rollouts that are not among the ``limit`` best of their task. The seed decides between equals."""
-    tasks = defaultdict(list)
-    for line, reward, task, repeat in rows:
-        tasks[task].append((-reward, digest(seed, task, repeat), line))
-    return {line for rollouts in tasks.values() for _, _, line in sorted(rollouts)[limit:]}
+    def drop(self, number: int, check) -> None:
+        """Give each rollout that gets to a filter, and that it drops, its reason."""
+        reasons, why, tasks = self.reasons, self.why, self.task
+        for line in range(len(why)):
+            if reasons[why[line]][0] > number and (reason := check(line, tasks[line])) is not None:
+                why[line] = self.code(number, reason)
 
 
 def read_verdicts(path: Path) -> dict:
     """The first finding of each rollout that the health check calls unhealthy."""
     found = {}
-    for number, row in read_rows(path):
+    for number, _, _, row in lines(path):
         if "verdict" not in row:
             raise BadInput(f"{path}:{number}: no verdict. Give the rollout_verdicts.jsonl of the run")
         if row["verdict"] == "unhealthy":
-            checks = [finding.get("check") for finding in row.get("findings") or () if isinstance(finding, dict)]
-            found[row.get("_ng_task_index"), row.get("_ng_rollout_index")] = next(iter(checks), None)
+            findings = row.get("findings") if isinstance(row.get("findings"), list) else ()
+            checks = [finding.get("check") for finding in findings if isinstance(finding, dict)]
+            found[key_of(row)] = next(iter(checks), None)
     return found
 
 
@@ -200,107 +150,89 @@ def told(path: Path, rollouts: int) -> str:
     """How much of the run is in the file, from the files beside it."""
     counts = {}
     for name in ("materialized_inputs", "failures"):
-        try:
-            with open(path.with_name(f"{path.stem}_{name}.jsonl"), "rb") as lines:
-                counts[name] = sum(1 for line in lines if line.strip())
-        except OSError:
-            counts[name] = None
+        beside = path.with_name(f"{path.stem}_{name}.jsonl")
+        counts[name] = sum(1 for _ in raw_lines(beside)) if beside.is_file() else None
     planned, failed = counts["materialized_inputs"], counts["failures"]
     parts = [f"{path}: {rollouts} rollouts"]
     parts += [f"of {planned} planned"] if planned else []
     return " ".join(parts) + (f", {failed} failed attempts beside it" if failed is not None else "")
 
 
-def run(args) -> int:
-    verdicts = read_verdicts(args.healthy_file) if args.healthy_file else {}
-    filters = [("usable", None, lambda item, _: item.problem, None)]
-    filters += [(stage, flag, Distinct() if flag == "--distinct" else FILTERS[flag][0], value) for stage, flag, value in args.filters]
-    stages = list(dict.fromkeys(stage for stage, *_ in filters))
+def rejected(raw: bytes, stage: str, reason: str) -> bytes:
+    """A line with two more fields in front, the rest as it was."""
+    start = json.dumps({"rejected_by": stage, "rejected_because": reason}, ensure_ascii=True)[:-1].encode()
+    rest = raw.strip()[1:]
+    return start + (b"" if rest.lstrip() == b"}" else b", ") + rest + b"\n"
 
-    # First pass: what the rollouts of each task got.
-    tasks, seen, total = defaultdict(Task), set(), 0
-    for number, row in read_rollouts(args.rollouts):
-        total += 1
-        key = row["_ng_task_index"], row.get("_ng_rollout_index")
-        if key in seen:
-            raise BadInput(
-                f"{args.rollouts}:{number}: task {key[0]}, repeat {key[1]} is there twice. Two runs in one file? "
-                "Their task numbers mean different tasks: filter each run on its own"
-            )
-        seen.add(key)
-        if unmeasured(row) is None:
-            tasks[key[0]].add(row["reward"], args.success)
 
-    # Second pass: which filter, if any, drops each rollout. Only the reasons are kept, not the rollouts.
-    verdict: list[tuple[str, str] | None] = []
-    reasons: dict[tuple[str, str], tuple[str, str]] = {}
-    survivors, left_out = [], set()
-    for line, (_, row) in enumerate(read_rollouts(args.rollouts)):
-        item, why = Candidate(row, tasks, verdicts), None
-        for stage, flag, check, value in filters:
-            reason = check(item, value) if check else None
-            if reason is not None:
-                why = reasons.setdefault((stage, reason), (stage, reason))
-                if flag == "--where":
-                    left_out.add(why)
-                break
-        verdict.append(why)
-        if why is None:
-            survivors.append((line, item.reward, item.task, item.repeat or 0))
-    for stage, flag, _, value in filters:
-        if flag == "--best":
-            for line in best(survivors, value, args.seed):
-                verdict[line] = reasons.setdefault((stage, "better rollouts"), (stage, f"not among the best {value}"))
-
-    # Third pass: write. A kind of task of which nothing is left would be missed: it is told, unless --where left it out.
-    kept_tasks, kept_kinds, lost_kinds = set(), set(), defaultdict(Counter)
-    kept = sum(why is None for why in verdict)
-    with writing(args.rejects) if args.rejects else _nowhere() as rejects:
-        with writing(args.output) if kept else _nowhere() as out:
-            for why, (_, row) in zip(verdict, read_rollouts(args.rollouts)):
-                if why is None:
-                    kept_tasks.add(row["_ng_task_index"])
-                    kept_kinds.add(row.get("task_source"))
-                    out.write(dump(row))
-                    continue
-                if why not in left_out:
-                    lost_kinds[row.get("task_source")][why[0]] += 1
+def write(args, run: Rollouts, found: Verdicts, stages: list[str]) -> None:
+    """Second pass: copy the lines, without parsing them again."""
+    codes, kept = iter(found.why), 0 in found.why
+    with contextlib.ExitStack() as stack:
+        out = stack.enter_context(writing(args.output)) if kept else None
+        rejects = stack.enter_context(writing(args.rejects)) if args.rejects else None
+        for line, _, raw in raw_lines(args.rollouts):
+            if line in run.others:
                 if rejects:
-                    rejects.write(dump({"rejected_by": why[0], "rejected_because": why[1], **row}))
+                    rejects.write(rejected(raw, stages[0], run.others[line]))
+                continue
+            code = next(codes, None)
+            if code is None:
+                break  # written after the first pass
+            if code == 0:
+                out.write(raw if raw.endswith(b"\n") else raw + b"\n")
+            elif rejects:
+                number, reason = found.reasons[code]
+                rejects.write(rejected(raw, found.filters[number][0], reason))
 
-    said = told(args.rollouts, total)
+
+def run(args) -> int:
+    filters = [("usable", "usable", None)] + [(stage, flag, read_verdicts(value) if flag == "--healthy" else value) for stage, flag, value in args.filters]
+    stages = list(dict.fromkeys(stage for stage, *_ in filters))
+    source, found = Rollouts(args.rollouts), Verdicts(filters, args.success)
+    found.read(source)
+    found.decide(args.seed)
+    write(args, source, found, stages)
+
+    # A kind of task of which nothing is left would be missed: it is told, unless --where left it out.
+    kept_tasks, kept_kinds, lost_kinds = set(), set(), defaultdict(Counter)
+    counts = defaultdict(Counter)
+    for code, task in zip(found.why, found.task):
+        number, reason = found.reasons[code]
+        if code == 0:
+            kept_tasks.add(task)
+            kept_kinds.add(found.groups[task])
+            continue
+        counts[filters[number][0]][reason] += 1
+        if filters[number][1] != "--where":
+            lost_kinds[found.groups[task]][filters[number][0]] += 1
+    said, total = told(args.rollouts, source.count), source.count
     report = {"run": said, "rollouts": total, "stages": []}
-    print(said)
+    print("\n".join([said, *source.notes()]))
     left, width = total, max(map(len, (*stages, "stage")))
     print(f"{'stage':<{width}}{'in':>9}{'removed':>9}{'out':>9}  reasons")
     for stage in stages:
-        counts = Counter(why[1] for why in verdict if why and why[0] == stage)
-        said = ", ".join(f"{reason}: {count}" for reason, count in counts.most_common(4))
-        said += f", and {len(counts) - 4} more" if len(counts) > 4 else ""
-        print(f"{stage:<{width}}{left:>9}{counts.total():>9}{left - counts.total():>9}  {said}".rstrip())
-        report["stages"].append({"stage": stage, "in": left, "out": left - counts.total(), "reasons": dict(counts.most_common())})
-        left -= counts.total()
-    for kind in sorted(lost_kinds.keys() - kept_kinds, key=str):
+        own = counts[stage]
+        said = ", ".join(f"{reason}: {count}" for reason, count in own.most_common(4)) + (f", and {len(own) - 4} more" if len(own) > 4 else "")
+        print(f"{stage:<{width}}{left:>9}{own.total():>9}{left - own.total():>9}  {said}".rstrip())
+        report["stages"].append({"stage": stage, "in": left, "out": left - own.total(), "reasons": dict(own.most_common())})
+        left -= own.total()
+    for kind in sorted(lost_kinds.keys() - kept_kinds - {"agent "}):
         last = max(lost_kinds[kind], key=stages.index)
-        print(f"nothing of task_source {kind} is left: {lost_kinds[kind].total()} rollouts, the last ones went in {last}")
+        print(f"nothing of {kind} is left: {lost_kinds[kind].total()} rollouts, the last ones went in {last}")
+    for check in found.unlisted:
+        if check.unlisted:
+            print(f"valid-calls: {check.unlisted} rollouts list no tools, their agent brings its own: the names of their calls are not checked")
     if args.report:
-        with writing(args.report) as out:
+        with writing(args.report, "w") as out:
             out.write(json.dumps(report, ensure_ascii=False) + "\n")
     if args.rejects:
-        print(f"{args.rejects}: {total - kept} rollouts")
-    if not kept:
+        print(f"{args.rejects}: {total - left + len(source.others)} rollouts")
+    if not left:
         print("filter_rollouts.py: no rollout is left, nothing written. The table says which stage removed them", file=sys.stderr)
         return 1
-    print(f"{args.output}: {kept} of {total} rollouts, {len(kept_tasks)} of {len({task for task, _ in seen})} tasks")
+    print(f"{args.output}: {left} of {total} rollouts, {len(kept_tasks)} of {len(found.groups)} tasks")
     return 0
-
-
-class _nowhere:
-    def __enter__(self):
-        return None
-
-    def __exit__(self, *_):
-        return None
 
 
 def number(kind, low: float | None = None):
@@ -330,25 +262,25 @@ def pattern(text: str) -> re.Pattern:
         raise argparse.ArgumentTypeError(f"{text!r} is no regular expression: {error}") from None
 
 
-# The function of each filter, and what argparse needs to know of its value.
+# What argparse needs to know of the value of each filter.
 FILTERS = {
-    "--where": (where, dict(type=condition, metavar="FIELD=VALUE")),
-    "--whole": (whole, dict(nargs=0)),
-    "--finished": (finished, dict(nargs=0)),
-    "--min-reward": (min_reward, dict(type=number(float), metavar="R")),
-    "--max-reward": (max_reward, dict(type=number(float), metavar="R")),
-    "--min-tokens": (min_tokens, dict(type=number(int, 0), metavar="N")),
-    "--max-tokens": (max_tokens, dict(type=number(int, 0), metavar="N")),
-    "--min-calls": (min_calls, dict(type=number(int, 0), metavar="N")),
-    "--max-calls": (max_calls, dict(type=number(int, 0), metavar="N")),
-    "--valid-calls": (valid_calls, dict(nargs=0)),
-    "--drop-matching": (drop_matching, dict(type=pattern, metavar="REGEX")),
-    "--healthy": (healthy, dict(type=Path, metavar="VERDICTS.jsonl")),
-    "--varied": (varied, dict(nargs=0)),
-    "--pass-rate": (pass_rate, dict(nargs=2, type=number(float, 0), metavar=("LOW", "HIGH"))),
-    "--min-rollouts": (min_rollouts, dict(type=number(int, 1), metavar="N")),
-    "--distinct": (Distinct, dict(nargs=0)),
-    "--best": (None, dict(type=number(int, 1), metavar="N")),
+    "--where": dict(type=condition, metavar="FIELD=VALUE"),
+    "--whole": dict(nargs=0),
+    "--finished": dict(nargs=0),
+    "--min-reward": dict(type=number(float), metavar="R"),
+    "--max-reward": dict(type=number(float), metavar="R"),
+    "--min-tokens": dict(type=number(int, 0), metavar="N"),
+    "--max-tokens": dict(type=number(int, 0), metavar="N"),
+    "--min-calls": dict(type=number(int, 0), metavar="N"),
+    "--max-calls": dict(type=number(int, 0), metavar="N"),
+    "--valid-calls": dict(nargs=0),
+    "--drop-matching": dict(type=pattern, metavar="REGEX"),
+    "--healthy": dict(type=Path, metavar="VERDICTS.jsonl"),
+    "--varied": dict(nargs=0),
+    "--pass-rate": dict(nargs=2, type=number(float, 0), metavar=("LOW", "HIGH")),
+    "--min-rollouts": dict(type=number(int, 1), metavar="N"),
+    "--distinct": dict(nargs=0),
+    "--best": dict(type=number(int, 1), metavar="N"),
 }
 
 
@@ -364,8 +296,6 @@ class Add(argparse.Action):
             return
         own = flag[2:] + "".join(f" {value:g}" for value in (values if isinstance(values, list) else [values]) if isinstance(value, (int, float)))
         namespace.filters.append((namespace.stage or own, flag, values))
-        if flag == "--healthy":
-            namespace.healthy_file = values
 
 
 class Parser(argparse.ArgumentParser):
@@ -383,16 +313,14 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0, help="decides between equally good rollouts (default: %(default)s)")
     group = parser.add_argument_group("filters, in order")
     group.add_argument("--stage", action=Add, metavar="NAME", help="name the filters that follow")
-    for flag, (_, how) in FILTERS.items():
+    for flag, how in FILTERS.items():
         group.add_argument(flag, action=Add, dest="filters", **how)
-    parser.set_defaults(filters=None, stage=None, healthy_file=None)
+    parser.set_defaults(filters=None, stage=None)
     args = parser.parse_args(argv)
     args.filters = args.filters or []
     flags = [flag for _, flag, _ in args.filters]
     if "--best" in flags[:-1]:
         parser.error("--best must be the last filter: it compares what the others left")
-    if flags.count("--healthy") > 1:
-        parser.error("--healthy can be given once")
     outputs = [path.resolve() for path in (args.output, args.rejects, args.report) if path]
     if args.rollouts.resolve() in outputs or len(set(outputs)) < len(outputs):
         parser.error("-o, --rejects, --report and the input must be different files")

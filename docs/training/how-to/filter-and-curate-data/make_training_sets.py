@@ -14,139 +14,46 @@ The same input and the same --seed give the same bytes. Exit code: 0 done, 1 the
 from __future__ import annotations
 
 import argparse
-import csv
-import hashlib
-import io
-import json
 import math
 import sys
+from array import array
 from collections import Counter, defaultdict
 from pathlib import Path
 
-from rollout_to_chat import (
-    REASONING, BadInput, NoChat, answer_of, checked, convert, cut_off, dpo_row, dump, field_of, read_rollouts,
-    read_rows, scan, sft_row, task_fields, text_of, tokens_of, writing,
-)
-
-VERDICTS = ("good", "bad", "unsure")
-COLUMNS = ("verdict", "note", "task_index", "rollout_index", "group", "reward", "question", "answer", "expected")
-
-
-def digest(*parts) -> int:
-    return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:8], "big")
-
-
-def key_of(row: dict) -> tuple[int, int | None]:
-    return row["_ng_task_index"], row.get("_ng_rollout_index")
-
-
-def listed(reasons: Counter) -> str:
-    return "".join(f"  {count} left out: {reason}\n" for reason, count in reasons.most_common())
+from check_training_set import check
+from preference_pairs import dpo
+from review_sheets import VERDICTS, merge, sample
+from rollout_filters import by_task
+from rollout_to_chat import REASONING, convert, source_of
+from rollouts import REPEAT, TASK, BadInput, NoChat, Rollouts, Seen, digest, dumps, key_of, lines, raw_lines, row_at, unmeasured, writing
+from set_helpers import fail, group_reader, is_number, listed
 
 
 def sft(args) -> int:
-    reasons, rows, tasks, total = Counter(), 0, set(), 0
+    reasons, rows, tasks, run = Counter(), 0, set(), Rollouts(args.rollouts)
+    seen = Seen(args.rollouts)
     with writing(args.output) as out:
-        for _, rollout in read_rollouts(args.rollouts):
-            total += 1
+        for number, _, _, rollout in run:
+            task = seen.add(number, rollout)
             try:
-                if rollout.get("mask_sample"):
-                    raise NoChat("masked")
-                row = sft_row(rollout, args.reasoning)
-                if args.split:
-                    prompt, completion, _ = convert(rollout, args.reasoning)
-                    row = {"prompt": prompt, "completion": completion, **{key: row[key] for key in row if key != "messages"}}
-                out.write(dump(row))
+                if why := unmeasured(rollout):
+                    raise NoChat(why)
+                prompt, completion, tools = convert(rollout, args.reasoning)
             except NoChat as reason:
                 reasons[str(reason)] += 1
                 continue
+            row = {"prompt": prompt, "completion": completion} if args.split else {"messages": prompt + completion}
+            if tools:
+                row["tools"] = tools
+            row["source"] = source_of(rollout)
+            out.write(dumps(row))
             rows += 1
-            tasks.add(rollout["_ng_task_index"])
-        print(f"{args.rollouts}: {total} rollouts\n{listed(reasons)}", end="")
+            tasks.add(task)
+        print(f"{args.rollouts}: {run.count} rollouts\n{listed(run, reasons)}", end="")
         if not rows:
             raise SystemExit(fail("no rollout can become an SFT row, nothing written"))
     print(f"{args.output}: {rows} rows of {len(tasks)} tasks")
     return 0
-
-
-def dpo(args) -> int:
-    # First pass: reward, length, answer and place of each rollout. Second pass: read the chosen ones again.
-    tasks, reasons, total = defaultdict(list), Counter(), 0
-    for number, offset, row in scan(args.rollouts):
-        total += 1
-        checked(args.rollouts, number, row)
-        try:
-            if row.get("mask_sample"):
-                raise NoChat("masked")
-            answer = answer_of(convert(row, args.reasoning)[1])
-        except NoChat as reason:
-            reasons[str(reason)] += 1
-            continue
-        length = tokens_of(row)
-        tasks[row["_ng_task_index"]].append((row["reward"], len(answer) if length is None else length, digest(answer), key_of(row), offset, cut_off(row)))
-    wanted, lost = [], Counter()
-    for task, rollouts in sorted(tasks.items()):
-        low, high = min(t[0] for t in rollouts), max(t[0] for t in rollouts)
-        if len(rollouts) < 2:
-            lost["only one rollout"] += 1
-        elif low == high:
-            lost["every rollout has the same reward"] += 1
-        elif high - low < args.margin - 1e-9:
-            lost[f"margin below {args.margin:g}"] += 1
-        else:
-            best = [t for t in rollouts if high - t[0] <= args.tie and t[5] is None]
-            worst = [t for t in rollouts if t[0] - low <= args.tie]
-            pairs = [(b, w) for b in best for w in worst if b[2] != w[2] and b[0] - w[0] >= args.margin - 1e-9]
-            if args.max_length_ratio:
-                ratio = args.max_length_ratio
-                pairs = [(b, w) for b, w in pairs if max(b[1], w[1], 1) <= ratio * max(min(b[1], w[1]), 1)]
-            if not best:
-                lost["the best rollouts are cut off"] += 1
-            elif not pairs:
-                lost["no pair differs in the answer and is of similar length"] += 1
-            # Among ties, the pair of the most similar length; the seed decides what is left.
-            pairs.sort(key=lambda p: (abs(p[0][1] - p[1][1]) if args.ties == "length" else 0, digest(args.seed, p[0][3], p[1][3])))
-            used = set()
-            for b, w in pairs:
-                if len(used) < 2 * args.per_task and not used & {b[2], w[2]}:
-                    used |= {b[2], w[2]}
-                    wanted.append((b, w))
-    found, wanted = len(wanted), evened(wanted, args.max_bias) if args.max_bias else wanted
-    print(f"{args.rollouts}: {total} rollouts of {len(tasks)} tasks\n{listed(reasons)}", end="")
-    for reason, count in lost.most_common():
-        print(f"  {count} tasks without a pair: {reason}")
-    if found > len(wanted):
-        print(f"  {found - len(wanted)} pairs left out: --max-bias {args.max_bias:g}")
-    if found and not wanted:
-        return fail("--max-bias leaves no pair, nothing written: one side is always the longer one. Collect more rollouts")
-    if not wanted:
-        return fail("no pair, nothing written. Did a filter remove the failures? Pairs need good and bad rollouts of one task")
-    with writing(args.output) as out, open(args.rollouts, "rb") as lines:
-        for places in wanted:
-            pair = []
-            for one in places:
-                lines.seek(one[4])
-                pair.append(json.loads(lines.readline()))
-            try:
-                out.write(dump(dpo_row(*pair, args.reasoning)))
-            except NoChat as reason:
-                raise BadInput(f"{args.rollouts}: task {pair[0]['_ng_task_index']}: {reason}. Two runs in one file?") from None
-    print(f"{args.output}: {len(wanted)} pairs")
-    longer = Counter("chosen" if b[1] > w[1] else "rejected" if b[1] < w[1] else "neither" for b, w in wanted)
-    lengths = [sum(pair[side][1] for pair in wanted) / len(wanted) for side in (0, 1)]
-    print(
-        f"  longer answer: chosen {longer['chosen']}, rejected {longer['rejected']}, neither {longer['neither']}; "
-        f"mean tokens: chosen {lengths[0]:.1f}, rejected {lengths[1]:.1f}"
-    )
-    return 0
-
-
-def evened(pairs: list[tuple], bias: float) -> list[tuple]:
-    """The pairs without as many of the most uneven ones as make one side the longer one at most ``bias`` times as often."""
-    few, many = sorted(([p for p in pairs if p[0][1] > p[1][1]], [p for p in pairs if p[0][1] < p[1][1]]), key=len)
-    many.sort(key=lambda pair: abs(pair[0][1] - pair[1][1]))
-    dropped = {id(pair) for pair in many[int(bias * len(few)):]}
-    return [pair for pair in pairs if id(pair) not in dropped]
 
 
 def bands(args) -> list[tuple[str, float]]:
@@ -157,32 +64,38 @@ def bands(args) -> list[tuple[str, float]]:
 def curriculum(args) -> int:
     stages, counts, rates = bands(args), Counter(), defaultdict(list)
     kept = []  # (stage, place in the stage, offset): tasks are read again when their turn comes
-    for number, offset, row in scan(args.profile):
-        rate, sample = row.get("mean/reward"), row.get("sample")
-        if not isinstance(rate, (int, float)) or not isinstance(sample, dict):
+    for number, offset, _, row in lines(args.profile):
+        rate, task = row.get("mean/reward"), row.get("sample") or row.get("task_input")
+        if not isinstance(task, dict) and "mean/reward" not in row:
             raise BadInput(f"{args.profile}:{number}: no mean/reward or no sample. Give the *_reward_profiling.jsonl of gym eval profile")
-        if row.get("num_rollouts", args.min_rollouts) < args.min_rollouts:
+        rollouts = row.get("num_rollouts")
+        if not isinstance(task, dict) or not is_number(rate):
+            name = "no reward"
+        elif is_number(rollouts) and rollouts < args.min_rollouts:
             name = "few rollouts"
-        elif row.get("std/reward") == 0 or row.get("min/reward") == row.get("max/reward"):
+        elif row.get("std/reward") == 0 or row.get("min/reward", 0) == row.get("max/reward", 1):
             name = "never" if rate <= args.never else "always"
         else:
-            name = next(name for name, bound in stages if rate >= bound)
+            name = next((name for name, bound in stages if rate >= bound), stages[-1][0])
         counts[name] += 1
         rates[name].append(rate)
-        replay = name == "always" and digest(args.seed, "replay", row.get("_ng_task_index")) < args.replay * 2**64
-        if name not in ("few rollouts", "never", "always") or replay:
+        replay = name == "always" and digest(args.seed, "replay", row.get(TASK, number)) < args.replay * 2**64
+        if name not in ("no reward", "few rollouts", "never", "always") or replay:
             target = stages[-1][0] if replay else name
-            kept.append((target, digest(args.seed, row.get("_ng_task_index")), offset))
+            kept.append((target, digest(args.seed, row.get(TASK, number)), offset))
             counts["replayed"] += replay
     total = counts.total() - counts["replayed"]
     print(f"{args.profile}: {total} tasks")
-    for name, meaning in (("few rollouts", f"fewer than {args.min_rollouts} rollouts"), ("never", "every rollout got nothing: left out"),
+    for name, meaning in (("no reward", "without a mean reward: left out"), ("few rollouts", f"fewer than {args.min_rollouts} rollouts: left out"),
+                          ("never", "every rollout got nothing: left out"),
                           ("always", f"every rollout got the same reward: left out, but {counts['replayed']} replayed in the last stage")):
         if counts[name]:
             print(f"  {name}: {counts[name]} tasks, {meaning}")
+    if not kept and counts["few rollouts"] == total:
+        return fail(f"every task has fewer than {args.min_rollouts} rollouts, nothing written. Collect more repeats, or lower --min-rollouts")
     if not kept:
         return fail("no task is solved sometimes, nothing written. Profile easier tasks or a stronger model")
-    with open(args.profile, "rb") as lines:
+    with open(args.profile, "rb") as file:
         for name, _ in stages:
             chosen = sorted(entry for entry in kept if entry[0] == name)
             path = args.output / f"{name}.jsonl"
@@ -191,237 +104,43 @@ def curriculum(args) -> int:
                 continue
             with writing(path) as out:
                 for _, _, offset in chosen:
-                    lines.seek(offset)
-                    row = json.loads(lines.readline())["sample"]
+                    row = row_at(file, offset)
+                    row = row.get("sample") or row["task_input"]
                     if row.get("task_source"):  # Gym finds the agent from it, as in a collated file
                         row.pop("agent_ref", None)
-                    out.write(dump(row))
+                    out.write(dumps(row))
             span = f"pass rate {min(rates[name]):.2f} to {max(rates[name]):.2f}" if rates[name] else "replayed tasks only"
             print(f"{path}: {len(chosen)} tasks, {span}")
     return 0
 
 
-def group_reader(args):
-    """A function that names the group of a rollout: the values of --by; `difficulty` comes from --profile."""
-    sources = {}
-    for field in args.by:
-        if field == "difficulty":
-            if not args.profile:
-                raise BadInput("--by difficulty needs --profile *_reward_profiling.jsonl")
-            sources[field] = {}
-            for number, row in read_rows(args.profile):
-                if not isinstance(row.get("mean/reward"), (int, float)):
-                    raise BadInput(f"{args.profile}:{number}: no mean/reward. Give the *_reward_profiling.jsonl of gym eval profile")
-                sources[field][row.get("_ng_task_index")] = next(name for name, bound in (("easy", 0.7), ("medium", 0.3), ("hard", -math.inf)) if row["mean/reward"] >= bound)
-        elif args.profile:
-            sources[field] = task_fields(args.profile, field)
-
-    def group(row: dict) -> str:
-        values = [sources[f].get(row["_ng_task_index"]) if f in sources else field_of(row, f) for f in args.by]
-        return "/".join(map(str, values))
-
-    return group
-
-
 def balance(args) -> int:
-    group = group_reader(args)
+    group, run, seen = group_reader(args), Rollouts(args.rollouts), Seen(args.rollouts)
     # First pass: the groups. The hash of a rollout decides its place in the group, whatever the order of the file.
-    places, total = defaultdict(list), 0
-    for number, row in read_rollouts(args.rollouts):
-        total += 1
-        places[group(row)].append((digest(args.seed, *key_of(row)), number))
-    size = args.per_group or min(map(len, places.values()))
-    keep = {number for entries in places.values() for _, number in sorted(entries)[:size]}
-    with writing(args.output) as out:
-        for number, row in read_rollouts(args.rollouts):
-            if number in keep:
-                out.write(dump(row))
-    width = max(map(len, (*places, "group")))
-    print(f"{'group':<{width}}{'in':>7}{'out':>7}")
-    for name, entries in sorted(places.items()):
-        print(f"{name:<{width}}{len(entries):>7}{min(size, len(entries)):>7}" + ("  fewer than asked for" if len(entries) < size else ""))
-    print(f"{args.output}: {len(keep)} of {total} rollouts")
-    return 0
-
-
-def asked(row: dict) -> str:
-    given = row["responses_create_params"].get("input")
-    messages = [{"role": "user", "content": given}] if isinstance(given, str) else given or []
-    for message in reversed(messages):
-        if isinstance(message, dict) and message.get("role") == "user":
-            try:
-                return text_of(message.get("content"))
-            except NoChat as reason:
-                return f"({reason})"
-    return ""
-
-
-def shown(row: dict) -> str:
-    """All that the model said and called, and what came back, for a person to read."""
-    try:
-        _, completion, _ = convert(row)
-    except NoChat as reason:
-        return f"({reason})"
-    parts = []
-    for message in completion:
-        if message["content"]:
-            parts.append(("" if message["role"] == "assistant" else f"{message['role']}: ") + message["content"])
-        parts += [f"{call['function']['name']}({json.dumps(call['function']['arguments'], ensure_ascii=False)})" for call in message.get("tool_calls", ())]
-    return "\n".join(parts)
-
-
-def sample(args) -> int:
-    # Per group and outcome, the rollouts with the smallest hashes: a random sample that a longer file only adds to.
-    group, strata, total = group_reader(args), defaultdict(list), 0
-    for number, row in read_rollouts(args.rollouts):
-        total += 1
-        outcome = "masked" if row.get("mask_sample") else "cut off" if cut_off(row) else "passed" if row["reward"] >= args.success else "failed"
-        name = f"{group(row)}, {outcome}"
-        strata[name] = sorted([*strata[name], (digest(args.seed, *key_of(row)), number)])[: args.per_group]
-    wanted = {number: name for name, entries in strata.items() for _, number in entries}
-    lines = []
-    for number, row in read_rollouts(args.rollouts):
-        if number not in wanted:
-            continue
+    names, groups, hashes = {}, array("I"), array("Q")
+    for number, _, _, row in run:
+        seen.add(number, row)
+        groups.append(names.setdefault(group(row), len(names)))
         task, repeat = key_of(row)
-        expected = row.get("expected_answer", row.get("expected_answers", ""))
-        lines.append({
-            "verdict": "", "note": "", "task_index": task, "rollout_index": repeat, "group": wanted[number],
-            "reward": "" if args.blind else row["reward"], "question": asked(row), "answer": shown(row),
-            "expected": "" if args.blind else expected if isinstance(expected, str) else json.dumps(expected, ensure_ascii=False),
-        })
-        if args.blind:
-            lines[-1]["group"] = lines[-1]["group"].rpartition(", ")[0]
-    lines.sort(key=lambda line: (line["task_index"], line["rollout_index"] or 0))  # a run writes rollouts as they complete
+        hashes.append(digest(args.seed, task, number if repeat is None else repeat))
+    sizes = Counter(groups)
+    size = args.per_group or min(sizes.values())
+    keep = bytearray(len(groups))
+    for _, places in by_task(groups, len(names)):
+        for place in sorted(places, key=hashes.__getitem__)[:size]:
+            keep[place] = 1
+    marks = iter(keep)
     with writing(args.output) as out:
-        if args.output.suffix == ".csv":
-            table = csv.DictWriter(out, COLUMNS, lineterminator="\n")
-            table.writeheader()
-            table.writerows(lines)
-        else:
-            out.writelines(map(dump, lines))
-    for name, entries in sorted(strata.items()):
-        print(f"  {name}: {len(entries)}")
-    print(f"{args.output}: {len(wanted)} of {total} rollouts. Fill in verdict ({', '.join(VERDICTS)}) and, if you like, note")
+        for number, _, raw in raw_lines(args.rollouts):
+            if number not in run.others and next(marks, 0):
+                out.write(raw if raw.endswith(b"\n") else raw + b"\n")
+    print(listed(run, Counter()), end="")
+    width = max(map(len, (*names, "group")))
+    print(f"{'group':<{width}}{'in':>7}{'out':>7}")
+    for name, place in sorted(names.items()):
+        print(f"{name:<{width}}{sizes[place]:>7}{min(size, sizes[place]):>7}" + ("  fewer than asked for" if sizes[place] < size else ""))
+    print(f"{args.output}: {sum(keep)} of {run.count} rollouts")
     return 0
-
-
-def read_review(path: Path) -> dict:
-    """Verdict and note by task and repeat, from the CSV or JSONL that `sample` wrote and people filled in."""
-    if path.suffix == ".csv":
-        try:
-            with open(path, encoding="utf-8-sig", newline="") as lines:
-                given = list(enumerate(csv.DictReader(io.StringIO(lines.read(), newline="")), 2))
-        except OSError as error:
-            raise BadInput(f"{path}: {error.strerror or error}. Check the path") from None
-        except (UnicodeDecodeError, csv.Error) as error:
-            raise BadInput(f"{path}: not a CSV file in UTF-8 ({error}). Save it as CSV UTF-8, with commas") from None
-    else:
-        given = list(read_rows(path))
-    found = {}
-    for number, row in given:
-        try:
-            key = int(row["task_index"]), int(row["rollout_index"])
-            verdict = (row["verdict"] or "").strip().lower()
-        except (KeyError, TypeError, ValueError):
-            raise BadInput(f"{path}, row {number}: needs the columns verdict, task_index and rollout_index, separated by commas") from None
-        if verdict and verdict not in VERDICTS:
-            raise BadInput(f"{path}, row {number}: the verdict {verdict!r} is none of {', '.join(VERDICTS)}")
-        if verdict:
-            found[key] = verdict, (row.get("note") or "").strip()
-    if not given:
-        raise BadInput(f"{path}: no rows")
-    return found
-
-
-def merge(args) -> int:
-    review = read_review(args.review)
-    if not review:
-        return fail(f"{args.review}: no verdict is filled in, nothing written")
-    table, total, kept, met = Counter(), 0, 0, set()
-    with writing(args.output) as out:
-        for _, row in read_rollouts(args.rollouts):
-            total += 1
-            verdict, note = review.get(key_of(row), (None, None))
-            if verdict:
-                met.add(key_of(row))
-                if not row.get("mask_sample"):  # no verdict of the verifier
-                    table[row["reward"] >= args.success, verdict] += 1
-                row["annotation"] = {"verdict": verdict, "note": note}
-            if verdict not in args.drop and (verdict or not args.only_reviewed):
-                kept += 1
-                out.write(dump(row))
-    said = f"{args.review}: {len(review)} verdicts, {len(review) - len(met)} of them for rollouts that are not in {args.rollouts}"
-    print(f"{said}\n{'':<10}" + "".join(f"{verdict:>8}" for verdict in VERDICTS))
-    for passed, name in ((True, "passed"), (False, "failed")):
-        print(f"{name:<10}" + "".join(f"{table[passed, verdict]:>8}" for verdict in VERDICTS))
-    decided = sum(table[passed, verdict] for passed in (True, False) for verdict in ("good", "bad"))
-    if decided:
-        print(f"the verifier agrees with people on {table[True, 'good'] + table[False, 'bad']} of {decided}")
-    print(f"{args.output}: {kept} of {total} rollouts")
-    return 0
-
-
-def faults(messages, where: str) -> list[str]:
-    """What is wrong with a list of chat messages."""
-    if not isinstance(messages, list) or not messages:
-        return [f"{where} is empty"]
-    found = []
-    for message in messages:
-        if not isinstance(message, dict) or "role" not in message:
-            kind = message.get("type") if isinstance(message, dict) else type(message).__name__
-            found.append(f"{where} holds a {kind}: these are items of the Responses API, templates skip them")
-        elif not isinstance(message.get("content"), str):
-            found.append(f"{where} has content that is no string, templates render it as text or skip it")
-        for call in message.get("tool_calls") or () if isinstance(message, dict) else ():
-            if not isinstance((call.get("function") or {}).get("arguments"), dict):
-                found.append(f"{where} has tool-call arguments that are no object")
-    return list(dict.fromkeys(found))
-
-
-def spoken(messages) -> str:
-    """The text and the calls of the model, as a chat template would see them."""
-    own = [m for m in messages or () if isinstance(m, dict) and m.get("role") == "assistant"]
-    return "".join((m["content"] if isinstance(m.get("content"), str) else "") + "".join(map(json.dumps, m.get("tool_calls") or ())) for m in own)
-
-
-def check(args) -> int:
-    problems, examples, rows = Counter(), {}, 0
-    for number, row in read_rows(args.file):
-        rows += 1
-        if "messages" in row:
-            found = faults(row["messages"], "messages")
-            own = row["messages"] if isinstance(row["messages"], list) else []
-            if not any(isinstance(m, dict) and m.get("role") == "user" for m in own):
-                found.append("messages have no user turn: the prompt is missing")
-            if not spoken(own).strip():
-                found.append("messages have no assistant text or call: nothing to learn from")
-            elif own[-1].get("role") != "assistant":
-                found.append("messages do not end with the assistant")
-        elif "chosen" in row and "rejected" in row:
-            found = [fault for part in ("prompt", "chosen", "rejected") for fault in faults(row.get(part), part)]
-            chosen, rejected = (spoken(row[part] if isinstance(row[part], list) else ()) for part in ("chosen", "rejected"))
-            found += [f"{part} has no assistant text or call" for part, text in (("chosen", chosen), ("rejected", rejected)) if not text.strip()]
-            if chosen == rejected:
-                found.append("chosen and rejected are the same to a template: the loss stays at ln 2 = 0.6931")
-        elif "prompt" in row and "completion" in row:
-            found = [fault for part in ("prompt", "completion") for fault in faults(row[part], part)]
-            if not spoken(row["completion"] if isinstance(row["completion"], list) else ()).strip():
-                found.append("completion has no assistant text or call: nothing to learn from")
-        else:
-            raise BadInput(f"{args.file}:{number}: neither messages, nor prompt and completion, nor chosen and rejected")
-        for fault in found:
-            problems[fault] += 1
-            examples.setdefault(fault, number)
-    for fault, count in problems.most_common():
-        print(f"{args.file}:{examples[fault]}: {fault} ({count} rows)")
-    print(f"{args.file}: {rows} rows, {'no problem' if not problems else f'{len(problems)} problems'}")
-    return 1 if problems else 0
-
-
-def fail(message: str) -> int:
-    print(f"make_training_sets.py: {message}", file=sys.stderr)
-    return 1
 
 
 def number(low: float, high: float = math.inf, kind=float):
@@ -483,7 +202,9 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     shared(sub, "by", "seed")
 
     sub = command(sample, "some rollouts of each group and outcome, for people to judge")
-    sub.add_argument("--per-group", type=number(1, kind=int), default=5, metavar="N", help="rollouts of each group and outcome (default: %(default)s)")
+    size = sub.add_mutually_exclusive_group()
+    size.add_argument("--per-group", type=number(1, kind=int), default=5, metavar="N", help="rollouts of each group and outcome (default: %(default)s)")
+    size.add_argument("--rows", type=number(1, kind=int), metavar="N", help="N rollouts in all, as evenly over groups and outcomes as they allow")
     sub.add_argument("--blind", action="store_true", help="hide reward, outcome and expected answer from who judges")
     shared(sub, "by", "seed", "success")
 

@@ -4,8 +4,9 @@
 
 prints the conversation of one line. To convert a file: `make_training_sets.py`, or from your own code:
 
-    from rollout_to_chat import NoChat, read_rows, sft_row
-    for number, rollout in read_rows(path):
+    from rollout_to_chat import NoChat, sft_row
+    from rollouts import Rollouts
+    for number, offset, raw, rollout in Rollouts(path):
         try:
             row = sft_row(rollout)
         except NoChat as reason:
@@ -23,22 +24,18 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
+from rollouts import (
+    BadInput, NoChat, Rollouts, cut_off, dumps, field_of, frozen, lines, loads, lost_calls, prompt_items, split_thoughts, tokens_of, unanswered, writing,
+)
+
+__all__ = ["cut_off", "tokens_of", "writing"]
 TEXT_PARTS = ("input_text", "output_text", "text", "summary_text", "reasoning_text")
 REASONING = ("think", "field", "drop")
-
-
-class BadInput(Exception):
-    """What is wrong with the input and what to do, in one line."""
-
-
-class NoChat(Exception):
-    """Why a rollout cannot become a conversation, in a few words that can be counted."""
+dump = dumps
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -49,22 +46,22 @@ def text_of(content) -> str:
     """The text of a content, which is None, a string or a list of parts. Raises NoChat for images, audio and files."""
     if content is None or isinstance(content, str):
         return content or ""
+    if not isinstance(content, list):
+        raise NoChat(f"content that is a {type(content).__name__}")
     texts = []
     for part in content:
         kind = part.get("type") if isinstance(part, dict) else type(part).__name__
-        if kind == "refusal":
-            texts.append(part.get("refusal") or "")
-        elif kind in TEXT_PARTS:
-            texts.append(part.get("text") or "")
-        else:
+        text = part.get("refusal" if kind == "refusal" else "text") if isinstance(part, dict) else None
+        if kind != "refusal" and kind not in TEXT_PARTS or not isinstance(text, str | None):
             raise NoChat(f"content of type {kind}")
+        texts.append(text or "")
     return "".join(texts)
 
 
 def arguments_of(given) -> dict:
     """Tool-call arguments as an object: a JSON string breaks some chat templates and is quoted twice by others."""
     try:
-        parsed = json.loads(given) if isinstance(given, str) else given
+        parsed = loads(given) if isinstance(given, str) else given
     except ValueError:
         parsed = None
     if not isinstance(parsed, dict):
@@ -73,6 +70,8 @@ def arguments_of(given) -> dict:
 
 
 def tool_call(call_id, name, arguments) -> dict:
+    if not isinstance(name, str) or not name:
+        raise NoChat("a tool call without a name")
     return {"id": call_id, "type": "function", "function": {"name": name, "arguments": arguments_of(arguments)}}
 
 
@@ -81,77 +80,94 @@ class _Messages:
 
     def __init__(self, reasoning: str) -> None:
         self.done: list[dict] = []
-        self.answered: list[bool] = []  # for each message: does it hold an item of response.output?
-        self.open: dict | None = None
-        self.reasoning = reasoning
-
-    def assistant(self, output: bool) -> dict:
-        if self.open is None:
-            self.open = {"thoughts": [], "content": "", "calls": [], "output": False}
-        self.open["output"] |= output
-        return self.open
+        self.first: int | None = None  # the first message of the model that holds an item of response.output
+        self.last = 0  # how many messages there are up to the model's last one
+        self.open: list | None = None  # thoughts, texts, calls
+        self.reasoning, self.calls = reasoning, set()
 
     def close(self) -> None:
-        if self.open is None:
-            return
-        thoughts, content = self.open["thoughts"], self.open["content"]
+        thoughts, texts, calls = self.open
         message = {"role": "assistant"}
         if thoughts and self.reasoning == "field":
             message["reasoning_content"] = "\n".join(thoughts)
-        message["content"] = content
-        if self.open["calls"]:
-            message["tool_calls"] = self.open["calls"]
+        message["content"] = "".join(texts)
+        if calls:
+            message["tool_calls"] = calls
         self.done.append(message)
-        self.answered.append(self.open["output"])
-        self.open = None
+        self.open, self.last = None, len(self.done)
 
-    def other(self, message: dict, output: bool) -> None:
-        self.close()
-        self.done.append(message)
-        self.answered.append(output)
+    def think(self, text: str) -> None:
+        self.open[0].append(text)
+        if self.reasoning == "think":
+            self.open[1].append(f"<think>{text}</think>")
+
+    def say(self, text: str) -> None:
+        """A text of the model, in which reasoning may stand."""
+        if self.reasoning != "think":
+            thoughts, text = split_thoughts(text)
+            self.open[0].extend(filter(None, thoughts))
+        self.open[1].append(text)
+
+    def call(self, call_id, name, arguments) -> None:
+        self.open[2].append(tool_call(call_id, name, arguments))
+        self.calls.add(str(call_id))
 
     def add(self, item: dict, output: bool) -> None:
-        kind = item.get("type") or "message"
-        role = item.get("role")
-        if kind == "reasoning":
-            texts = [text_of([part]) for part in item.get("summary") or item.get("content") or []]
-            turn = self.assistant(output)
-            for text in filter(None, texts):
-                turn["thoughts"].append(text)
-                if self.reasoning == "think":
-                    turn["content"] += f"<think>{text}</think>"
-        elif kind == "function_call":
-            self.assistant(output)["calls"].append(tool_call(item.get("call_id"), item.get("name"), item.get("arguments")))
-        elif kind == "function_call_output":
-            content = {"role": "tool", "tool_call_id": item.get("call_id"), "content": text_of(item.get("output"))}
-            self.other(content, output)
+        kind, role = item.get("type") or "message", item.get("role")
+        if kind == "message" and role == "assistant" or kind == "function_call" or kind == "reasoning":
+            if self.open is None:
+                self.open = [], [], []
+            if output and self.first is None:
+                self.first = len(self.done)
+            if kind == "function_call":
+                self.call(item.get("call_id"), item.get("name"), item.get("arguments"))
+            elif kind == "reasoning":
+                given = item.get("summary") or item.get("content") or ()
+                for text in filter(None, [text_of([part]) for part in given] if isinstance(given, list) else [text_of(given or "")]):
+                    self.think(text)
+            else:
+                if thought := item.get("reasoning_content") or item.get("reasoning"):
+                    self.think(text_of(thought))
+                self.say(text_of(item.get("content")))
+                for call in item.get("tool_calls") or ():
+                    function = call.get("function") if isinstance(call, dict) else None
+                    if not isinstance(function, dict):
+                        raise NoChat("a tool call without a function")
+                    self.call(call.get("id"), function.get("name"), function.get("arguments"))
+            return
+        if self.open is not None:
+            self.close()
+        if kind == "function_call_output" or kind == "message" and role == "tool":
+            name = item.get("call_id") if kind == "function_call_output" else item.get("tool_call_id")
+            if str(name) not in self.calls:
+                raise NoChat("a tool result without its call")
+            self.done.append({"role": "tool", "tool_call_id": name, "content": text_of(item.get("output" if kind == "function_call_output" else "content"))})
         elif kind != "message":
             raise NoChat(f"item of type {kind}")
-        elif role == "assistant":
-            turn = self.assistant(output)
-            turn["content"] += text_of(item.get("content"))
-            for call in item.get("tool_calls") or []:
-                function = call.get("function") or {}
-                turn["calls"].append(tool_call(call.get("id"), function.get("name"), function.get("arguments")))
-        elif role == "tool":
-            content = {"role": "tool", "tool_call_id": item.get("tool_call_id"), "content": text_of(item.get("content"))}
-            self.other(content, output)
         elif role in ("user", "system", "developer"):
-            role = "system" if role == "developer" else role
-            self.other({"role": role, "content": text_of(item.get("content"))}, output)
+            self.done.append({"role": "system" if role == "developer" else role, "content": text_of(item.get("content"))})
         else:
             raise NoChat(f"message with the role {role}")
 
 
+_tools: tuple = ([], [])
+
+
 def tools_of(rollout: dict) -> list[dict]:
     """The tool definitions of a rollout in chat form. An agent that brings its own tools leaves them in the response."""
+    global _tools
     params, response = rollout.get("responses_create_params") or {}, rollout.get("response") or {}
+    given = params.get("tools") or response.get("tools") or []
+    if given == _tools[0]:  # mostly the same as in the row before
+        return _tools[1]
     tools = []
-    for tool in params.get("tools") or response.get("tools") or []:
-        if tool.get("type") != "function":
-            raise NoChat(f"tool of type {tool.get('type')}")
-        given = tool.get("function") or {key: value for key, value in tool.items() if key != "type"}
-        tools.append({"type": "function", "function": {key: value for key, value in given.items() if value is not None}})
+    for tool in given if isinstance(given, list) else [given]:
+        kind = tool.get("type") if isinstance(tool, dict) else type(tool).__name__
+        if kind != "function":
+            raise NoChat(f"tool of type {kind}")
+        own = tool["function"] if isinstance(tool.get("function"), dict) else {key: value for key, value in tool.items() if key != "type"}
+        tools.append({"type": "function", "function": {key: value for key, value in own.items() if value is not None}})
+    _tools = given, tools
     return tools
 
 
@@ -159,72 +175,51 @@ def convert(rollout: dict, reasoning: str = "think") -> tuple[list[dict], list[d
     """Prompt messages, completion messages and tools of a rollout.
 
     The completion begins with the model's first message and ends with its last one: a tool result that no reply
-    follows is left out. ``reasoning``: "think" puts it into the content between <think> and
-    </think> (as Gym sends it back to the model), "field" into ``reasoning_content``, "drop" leaves it out.
+    follows is left out. ``reasoning``: "think" leaves it in the content, between <think> and </think> (as Gym sends it
+    back to the model), "field" puts it into ``reasoning_content``, "drop" leaves it out.
     Raises NoChat if the rollout has no answer or holds what chat messages of text cannot say.
     """
     params, response = rollout.get("responses_create_params"), rollout.get("response")
     if not isinstance(params, dict) or not isinstance(response, dict):
         raise NoChat("no responses_create_params or no response")
-    given = params.get("input")
-    prompt = [{"role": "user", "content": given}] if isinstance(given, str) else given or []
-    if not response.get("output"):
-        raise NoChat("no answer: the output is empty")
-
+    if why := unanswered(rollout):
+        raise NoChat(why)
+    given, output = prompt_items(params), response["output"]
     messages = _Messages(reasoning)
     if params.get("instructions"):
-        messages.other({"role": "system", "content": text_of(params["instructions"])}, False)
-    for items, output in ((prompt, False), (response["output"], True)):
+        messages.done.append({"role": "system", "content": text_of(params["instructions"])})
+    for items, own in ((given, False), (output, True)):
         for item in items:
-            if not isinstance(item, dict):
+            if type(item) is not dict:
                 raise NoChat(f"item of type {type(item).__name__}")
-            messages.add(item, output)
-    messages.close()
+            messages.add(item, own)
+    if messages.open is not None:
+        messages.close()
+    if messages.calls and lost_calls(given + output, len(given)):
+        raise NoChat("a tool call without its result")
 
-    done, answered = messages.done, messages.answered
-    while len(done) > 1 and done[0]["role"] == done[1]["role"] == "system":  # many templates take one, at the start
-        done[0] = {"role": "system", "content": f"{done[0]['content']}\n\n{done[1]['content']}"}
-        del done[1], answered[1]
-    calls = set()
-    for message in done:
-        calls.update(call["id"] for call in message.get("tool_calls", ()))
-        if message["role"] == "tool" and message["tool_call_id"] not in calls:
-            raise NoChat("a tool result without its call")
-    while done and answered[-1] and done[-1]["role"] != "assistant":
-        done.pop(), answered.pop()
-    start = next((i for i, own in enumerate(answered) if own and done[i]["role"] == "assistant"), None)
+    start, done = messages.first, messages.done[: messages.last]
     if start is None:
         raise NoChat("no answer: the model said nothing")
-    if not start:
+    while len(done) > 1 and done[0]["role"] == done[1]["role"] == "system":  # many templates take one, at the start
+        done[:2] = [{"role": "system", "content": f"{done[0]['content']}\n\n{done[1]['content']}"}]
+        start -= 1
+    if not any(message["content"] for message in done[:start]):
         raise NoChat("no prompt")
-    last = done[-1]
-    if not last.get("tool_calls") and not last["content"].split("</think>")[-1].strip():
-        raise NoChat("no answer: the last reply is empty")
-    if last["content"].count("<think>") > last["content"].count("</think>") and not last.get("tool_calls"):
-        raise NoChat("no answer: the last reply ends while thinking")
     return done[:start], done[start:], tools_of(rollout)
 
 
-def answer_of(completion: list[dict]) -> str:
-    """What the model said and called, without the call ids, which differ every time: two answers are the same if this is."""
-    said = [
-        [m["content"], [[call["function"]["name"], call["function"]["arguments"]] for call in m.get("tool_calls", ())]]
-        for m in completion
-        if m["role"] == "assistant"
-    ]
-    return json.dumps(said, sort_keys=True, ensure_ascii=False)
+def messages_key(messages: list[dict]) -> int:
+    """A hash of what was said and called, without the call ids, which differ every time. It holds within one process."""
+    return hash(tuple(
+        (m["role"], m["content"], m.get("reasoning_content"), tuple((call["function"]["name"], frozen(call["function"]["arguments"])) for call in m.get("tool_calls", ())))
+        for m in messages
+    ))
 
 
-def tokens_of(rollout: dict) -> int | None:
-    """Output tokens of the whole rollout, over all its model calls; None if the endpoint did not say."""
-    return (rollout["response"].get("usage") or {}).get("output_tokens")
-
-
-def cut_off(rollout: dict) -> str | None:
-    """Why the rollout is incomplete: max_output_tokens (which a full context gives, too), empty_output, ... or None."""
-    response = rollout["response"]
-    reason = (response.get("incomplete_details") or {}).get("reason")
-    return reason or (response.get("metadata") or {}).get("ng_termination_reason")
+def answer_of(completion: list[dict]) -> int:
+    """The ``messages_key`` of the model's own messages."""
+    return messages_key([message for message in completion if message["role"] == "assistant"])
 
 
 def source_of(rollout: dict) -> dict:
@@ -256,65 +251,10 @@ def dpo_row(best: dict, worst: dict, reasoning: str = "think") -> dict:
 # Files
 
 
-def scan(path: Path | str) -> Iterator[tuple[int, int, dict]]:
-    """Yield (line number, byte offset, row) of a JSONL file, one at a time, with the progress on a terminal.
-
-    Raises BadInput for what is no JSONL of objects.
-    """
-    number = found = offset = shown = 0
-    try:
-        with open(path, "rb") as lines:
-            size = os.fstat(lines.fileno()).st_size
-            for number, line in enumerate(lines, 1):
-                start, offset = offset, offset + len(line)
-                if sys.stderr.isatty() and size > 20_000_000 and offset * 100 // size > shown:
-                    shown = offset * 100 // size
-                    print(f"\r{path}: {shown}%", end="\n" if shown == 100 else "", file=sys.stderr, flush=True)
-                if not line.strip():
-                    continue
-                try:
-                    row = json.loads(line.decode("utf-8"))
-                except UnicodeDecodeError as error:
-                    raise BadInput(f"{path}:{number}: not UTF-8 ({error.reason})") from None
-                except ValueError as error:
-                    raise BadInput(f"{path}:{number}: not JSON ({error}). Mend or delete that line") from None
-                if not isinstance(row, dict):
-                    raise BadInput(f"{path}:{number}: a row is a JSON object, this is {json.dumps(row)[:40]}")
-                found += 1
-                yield number, start, row
-    except OSError as error:
-        raise BadInput(f"{path}: {error.strerror or error}. Check the path") from None
-    if not found:
-        raise BadInput(f"{path}: no rows. Did the step before keep any?")
-
-
 def read_rows(path: Path | str) -> Iterator[tuple[int, dict]]:
     """Yield (line number, row) of a JSONL file, one at a time."""
-    for number, _, row in scan(path):
+    for number, _, _, row in lines(path):
         yield number, row
-
-
-def checked(path: Path | str, number: int, row: dict) -> dict:
-    """The row, if it is a rollout that `gym eval run` wrote."""
-    if not isinstance(row.get("_ng_task_index"), int) or not isinstance(row.get("response"), dict):
-        raise BadInput(f"{path}:{number}: no rollout. Give the file that gym eval run wrote with -o")
-    if isinstance(row.get("reward"), bool) or not isinstance(row.get("reward"), (int, float)):
-        raise BadInput(f"{path}:{number}: reward is {json.dumps(row.get('reward'))[:40]}, not a number")
-    return row
-
-
-def read_rollouts(path: Path | str) -> Iterator[tuple[int, dict]]:
-    """As read_rows, for a file that `gym eval run` wrote."""
-    for number, _, row in scan(path):
-        yield number, checked(path, number, row)
-
-
-def field_of(row: dict, dotted: str):
-    """The value of a field such as ``metadata.family``, or None."""
-    value = row
-    for name in dotted.split("."):
-        value = value.get(name) if isinstance(value, dict) else None
-    return value
 
 
 def task_fields(path: Path | str, dotted: str) -> dict[int, object]:
@@ -323,29 +263,8 @@ def task_fields(path: Path | str, dotted: str) -> dict[int, object]:
     for number, row in read_rows(path):
         if "_ng_task_index" not in row:
             raise BadInput(f"{path}:{number}: no _ng_task_index. Give *_materialized_inputs.jsonl or *_reward_profiling.jsonl")
-        found[row["_ng_task_index"]] = field_of(row.get("sample") or row.get("task_input") or row, dotted)
+        found[str(row["_ng_task_index"])] = field_of(row.get("sample") or row.get("task_input") or row, dotted)
     return found
-
-
-@contextmanager
-def writing(path: Path | str):
-    """Open a temporary file that becomes ``path`` if the block ends well and disappears if it does not."""
-    path = Path(path)
-    temporary = path.with_name(path.name + ".tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(temporary, "w", encoding="utf-8", newline="") as out:
-            yield out
-        os.replace(temporary, path)
-    except OSError as error:
-        raise BadInput(f"{path}: {error.strerror or error}") from None
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def dump(row: dict) -> str:
-    """A row as one line of JSONL."""
-    return json.dumps(row, ensure_ascii=False) + "\n"
 
 
 def main() -> int:
@@ -355,10 +274,10 @@ def main() -> int:
     parser.add_argument("--reasoning", choices=REASONING, default="think", help="where reasoning goes (default: %(default)s)")
     args = parser.parse_args()
     try:
-        row = next((row for number, row in read_rollouts(args.rollouts) if number == args.line), None)
+        row = next((row for number, _, _, row in Rollouts(args.rollouts) if number == args.line), None)
         if row is None:
             raise BadInput(f"{args.rollouts}: there is no rollout in line {args.line}")
-        print(json.dumps(sft_row(row, args.reasoning), indent=1, ensure_ascii=False))
+        print(json.dumps(sft_row(row, args.reasoning), indent=1, ensure_ascii=not (sys.stdout.encoding or "").lower().startswith("utf")))
     except BadInput as error:
         print(f"rollout_to_chat.py: {error}", file=sys.stderr)
         return 2

@@ -1,0 +1,125 @@
+"""`make_training_sets.py dpo`: the best against the worst rollout of each task."""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+from typing import NamedTuple
+
+from rollout_filters import by_task
+from rollout_to_chat import answer_of, convert, dpo_row, messages_key
+from rollouts import REPEAT, NoChat, Rollouts, Seen, cut_off, digest, dumps, row_at, tokens_of, unmeasured, writing
+from set_helpers import fail, listed
+
+
+class Entry(NamedTuple):
+    """What is kept of a rollout: 53 bytes in columns, and as a tuple while its task is looked at."""
+
+    reward: float
+    length: int  # output tokens, or characters where the endpoint did not count
+    answer: int
+    prompt: int
+    repeat: int
+    offset: int
+    cut: bool
+    task: int | str
+
+
+def read(run: Rollouts, reasoning: str) -> tuple[list[array], array, list, Counter]:
+    """The columns of the usable rollouts, the number of each one's task, the names of the tasks, and why others are left out."""
+    columns, tasks, seen, reasons = [array(kind) for kind in "dqqqqqb"], array("I"), Seen(run.path), Counter()
+    for number, offset, _, row in run:
+        task = seen.add(number, row)
+        try:
+            if why := unmeasured(row):
+                raise NoChat(why)
+            prompt, answer, _ = convert(row, reasoning)
+        except NoChat as reason:
+            reasons[str(reason)] += 1
+            continue
+        length, repeat = tokens_of(row), row.get(REPEAT)
+        if length is None:
+            length = sum(len(message["content"]) for message in answer)
+        repeat = repeat if type(repeat) is int and abs(repeat) < 2**63 else number
+        values = row["reward"], min(length, 2**62), answer_of(answer), messages_key(prompt), repeat, offset, cut_off(row) is not None
+        for column, value in zip(columns, values):
+            column.append(value)
+        tasks.append(task)
+    return columns, tasks, list(seen.tasks), reasons
+
+
+def pairs_of(entries: list[Entry], args) -> list[tuple[Entry, Entry]] | str:
+    """The pairs of one task, or why it has none."""
+    if not entries:
+        return "no usable rollout"
+    if len(entries) < 2:
+        return "only one rollout"
+    low, high = min(entry.reward for entry in entries), max(entry.reward for entry in entries)
+    if low == high:
+        return "every rollout has the same reward"
+    if high - low < args.margin - 1e-9:
+        return f"margin below {args.margin:g}"
+    best = [entry for entry in entries if high - entry.reward <= args.tie and not entry.cut]
+    worst = [entry for entry in entries if entry.reward - low <= args.tie]
+    if not best:
+        return "the best rollouts are cut off"
+    pairs = [(b, w) for b in best for w in worst if b.prompt == w.prompt]
+    if not pairs:
+        return "its best and worst rollouts have different prompts"
+    pairs = [(b, w) for b, w in pairs if b.answer != w.answer and b.reward - w.reward >= args.margin - 1e-9]
+    if args.max_length_ratio:
+        ratio = args.max_length_ratio
+        pairs = [(b, w) for b, w in pairs if max(b.length, w.length, 1) <= ratio * max(min(b.length, w.length), 1)]
+    if not pairs:
+        return "no pair differs in the answer and is of similar length"
+    # Among ties, the pair of the most similar length; the seed decides what is left.
+    keys = lambda b, w: digest(args.seed, b.task, b.repeat, w.repeat)  # noqa: E731
+    pairs.sort(key=lambda pair: (abs(pair[0].length - pair[1].length) if args.ties == "length" else 0, keys(*pair)))
+    used, wanted = set(), []
+    for b, w in pairs:
+        if len(wanted) < args.per_task and not used & {b.answer, w.answer}:
+            used |= {b.answer, w.answer}
+            wanted.append((b, w))
+    return wanted
+
+
+def evened(pairs: list[tuple[Entry, Entry]], bias: float) -> list[tuple[Entry, Entry]]:
+    """The pairs without as many of the most uneven ones as make one side the longer one at most ``bias`` times as often."""
+    few, many = sorted(([p for p in pairs if p[0].length > p[1].length], [p for p in pairs if p[0].length < p[1].length]), key=len)
+    many.sort(key=lambda pair: abs(pair[0].length - pair[1].length))
+    dropped = {id(pair) for pair in many[int(bias * len(few)):]}
+    return [pair for pair in pairs if id(pair) not in dropped]
+
+
+def dpo(args) -> int:
+    # First pass: reward, length, answer and place of each rollout. Second pass: read the chosen ones again.
+    run = Rollouts(args.rollouts)
+    columns, tasks, names, reasons = read(run, args.reasoning)
+    wanted, lost = [], Counter()
+    for task, places in sorted(by_task(tasks, len(names)), key=lambda entry: (isinstance(names[entry[0]], str), names[entry[0]])):
+        found = pairs_of([Entry(*(column[place] for column in columns), names[task]) for place in places], args)
+        if isinstance(found, str):
+            lost[found] += 1
+        else:
+            wanted += found
+    count, wanted = len(wanted), evened(wanted, args.max_bias) if args.max_bias else wanted
+    print(f"{args.rollouts}: {run.count} rollouts of {len(names)} tasks\n{listed(run, reasons)}", end="")
+    for reason, number in lost.most_common():
+        print(f"  {number} tasks without a pair: {reason}")
+    if count > len(wanted):
+        print(f"  {count - len(wanted)} pairs left out: --max-bias {args.max_bias:g}")
+    if count and not wanted:
+        return fail("--max-bias leaves no pair, nothing written: one side is always the longer one. Collect more rollouts")
+    if not wanted:
+        return fail("no pair, nothing written. Did a filter remove the failures? Pairs need good and bad rollouts of one task")
+    with writing(args.output) as out, open(args.rollouts, "rb") as file:
+        for best, worst in wanted:
+            out.write(dumps(dpo_row(row_at(file, best.offset), row_at(file, worst.offset), args.reasoning)))
+    print(f"{args.output}: {len(wanted)} pairs")
+    longer = Counter("chosen" if b.length > w.length else "rejected" if b.length < w.length else "neither" for b, w in wanted)
+    lengths = [sum(pair[side].length for pair in wanted) / len(wanted) for side in (0, 1)]
+    print(
+        f"  longer answer: chosen {longer['chosen']}, rejected {longer['rejected']}, neither {longer['neither']}; "
+        f"mean tokens: chosen {lengths[0]:.1f}, rejected {lengths[1]:.1f}"
+    )
+    return 0

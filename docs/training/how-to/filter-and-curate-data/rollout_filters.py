@@ -1,0 +1,178 @@
+"""The filters of `filter_rollouts.py`: each takes a rollout and its value, and returns the reason to drop it, or None."""
+
+from __future__ import annotations
+
+import functools
+import math
+import re
+from array import array
+from collections.abc import Iterator
+
+from rollouts import Call, answer_key, arguments_in, cut_off, field_of, key_of, said, text_in, tokens_of, tools_offered, unmeasured, unanswered
+
+
+class Candidate:
+    """One rollout, and what the filters ask of it."""
+
+    def __init__(self, row: dict) -> None:
+        self.row, self.reward = row, row.get("reward")
+
+    @functools.cached_property
+    def said(self):
+        return said(self.row)
+
+    @functools.cached_property
+    def tokens(self) -> int | None:
+        return tokens_of(self.row)
+
+
+class Tasks:
+    """What the valid rollouts of each task got, in columns: a task takes 24 bytes."""
+
+    def __init__(self) -> None:
+        self.rollouts, self.passed, self.low, self.high = array("I"), array("I"), array("d"), array("d")
+
+    def add(self, task: int, reward: float | None, success: float) -> None:
+        """Count a rollout; one that measures nothing has no reward."""
+        if task == len(self.rollouts):
+            for column, start in ((self.rollouts, 0), (self.passed, 0), (self.low, math.inf), (self.high, -math.inf)):
+                column.append(start)
+        if reward is not None:
+            self.rollouts[task] += 1
+            self.passed[task] += reward >= success
+            self.low[task], self.high[task] = min(self.low[task], reward), max(self.high[task], reward)
+
+
+def by_task(tasks: array, count: int) -> Iterator[tuple[int, array]]:
+    """Each task with the places of its rollouts in the order of the file, from the task of each place. Takes 4 bytes a rollout."""
+    ends = array("I", bytes(4 * (count + 1)))
+    for task in tasks:
+        ends[task + 1] += 1
+    for task in range(count):
+        ends[task + 1] += ends[task]
+    order, free = array("I", bytes(4 * len(tasks))), ends[:]
+    for place, task in enumerate(tasks):
+        order[free[task]] = place
+        free[task] += 1
+    for task in range(count):
+        yield task, order[ends[task]:ends[task + 1]]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Filters that look at one rollout
+
+
+def usable(item: Candidate, _) -> str | None:
+    return unmeasured(item.row) or unanswered(item.row)
+
+
+def where(item: Candidate, wanted: tuple[str, str]) -> str | None:
+    field, value = wanted
+    found = field_of(item.row, field)
+    return None if str(found) == value or found is True and value == "true" or found is False and value == "false" else f"{field} is not {value}"
+
+
+def whole(item: Candidate, _) -> str | None:
+    return cut_off(item.row)
+
+
+def finished(item: Candidate, _) -> str | None:
+    return None if item.said.ends == "message" else "ends with a tool call"
+
+
+def min_reward(item: Candidate, limit: float) -> str | None:
+    return f"reward below {limit:g}" if item.reward < limit else None
+
+
+def max_reward(item: Candidate, limit: float) -> str | None:
+    return f"reward above {limit:g}" if item.reward > limit else None
+
+
+def min_tokens(item: Candidate, limit: int) -> str | None:
+    return "no token count" if item.tokens is None else f"fewer than {limit} tokens" if item.tokens < limit else None
+
+
+def max_tokens(item: Candidate, limit: int) -> str | None:
+    return "no token count" if item.tokens is None else f"more than {limit} tokens" if item.tokens > limit else None
+
+
+def min_calls(item: Candidate, limit: int) -> str | None:
+    return f"fewer than {limit} tool calls" if len(item.said.calls) < limit else None
+
+
+def max_calls(item: Candidate, limit: int) -> str | None:
+    return f"more than {limit} tool calls" if len(item.said.calls) > limit else None
+
+
+class ValidCalls:
+    """Counts the rollouts with calls that list no tools: their agent brings its own, so nothing can be said of the names."""
+
+    def __init__(self) -> None:
+        self.unlisted = 0
+
+    def __call__(self, item: Candidate, _) -> str | None:
+        calls = item.said.calls
+        if not calls:
+            return None
+        given = [(call, arguments_in(call)) for call in calls]
+        if any(not isinstance(arguments, dict) for _, arguments in given):
+            return "a call's arguments are not a JSON object"
+        tools = [tool["function"] if isinstance(tool.get("function"), dict) else tool for tool in tools_offered(item.row)]
+        self.unlisted += not tools
+        offered = {tool.get("name"): tool for tool in tools if isinstance(tool.get("name"), str)}
+        for call, arguments in given if tools else ():
+            if call.name not in offered:
+                return "calls a tool that was not offered"
+            if missing := [name for name in required(offered[call.name]) if name not in arguments]:
+                return f"a call lacks {', '.join(sorted(missing))}"
+        return None
+
+
+def required(tool: dict) -> list[str]:
+    names = field_of(tool, "parameters.required")
+    return [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
+
+
+def texts_of(call: Call) -> tuple[str, str]:
+    """A call and its result, as text to search."""
+    result = call.result if isinstance(call.result, str) else text_in(call.result) or str(call.result or "")
+    return f"{call.name} {call.arguments}", result
+
+
+def drop_matching(item: Candidate, pattern: re.Pattern) -> str | None:
+    texts = [*item.said.texts, *item.said.thoughts, *(text for call in item.said.calls for text in texts_of(call))]
+    return f"matches {pattern.pattern}" if any(pattern.search(text) for text in texts) else None
+
+
+def healthy(item: Candidate, verdicts: dict) -> str | None:
+    key = key_of(item.row)
+    return f"unhealthy: {verdicts[key]}" if key in verdicts else None
+
+
+def answer(item: Candidate) -> int:
+    return answer_key(item.said)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Filters that look at what all rollouts of a task got
+
+
+def varied(tasks: Tasks, task: int, _) -> str | None:
+    return f"every rollout got {tasks.low[task]:g}" if tasks.low[task] == tasks.high[task] else None
+
+
+def pass_rate(tasks: Tasks, task: int, limits: list[float]) -> str | None:
+    rate = tasks.passed[task] / tasks.rollouts[task]
+    return None if limits[0] <= rate <= limits[1] else f"pass rate {'below' if rate < limits[0] else 'above'} {limits[rate > limits[1]]:g}"
+
+
+def min_rollouts(tasks: Tasks, task: int, limit: int) -> str | None:
+    return f"fewer than {limit} rollouts" if tasks.rollouts[task] < limit else None
+
+
+OF_ONE = {
+    "usable": usable, "--where": where, "--whole": whole, "--finished": finished, "--min-reward": min_reward, "--max-reward": max_reward,
+    "--min-tokens": min_tokens, "--max-tokens": max_tokens, "--min-calls": min_calls, "--max-calls": max_calls, "--drop-matching": drop_matching,
+    "--healthy": healthy,
+}
+OF_TASK = {"--varied": varied, "--pass-rate": pass_rate, "--min-rollouts": min_rollouts}
