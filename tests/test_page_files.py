@@ -26,6 +26,7 @@ def docs(tmp_path: Path) -> Path:
 
 
 def own(docs: Path) -> set[str]:
+    page_files.tracked.cache_clear()
     return files_of(docs, "training/how-to/page").keys() - set(SHARED_FILES)
 
 

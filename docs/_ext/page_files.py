@@ -7,6 +7,7 @@ They are the page's own folder plus the shared practice files. ``training/how-to
 from __future__ import annotations
 
 import ast
+import functools
 import json
 import re
 import shutil
@@ -31,20 +32,23 @@ def files_of(docs: Path, docname: str) -> dict[str, Path]:
 
     They are what git tracks there: what a build or a run has made is no file of the page.
     """
-    folder = docs / docname
-    its = tracked(folder) if folder.is_dir() else []
-    own = {path.relative_to(folder).as_posix(): path for path in its if not path.name.startswith(".") and path.suffix != ".md"}
+    folder, known = docs / docname, tracked(docs)
+    if known is None:
+        below = (path for path in folder.rglob("*") if not LEFT_BEHIND & set(path.relative_to(folder).parts))
+        known = sorted(path.relative_to(docs).as_posix() for path in below)
+    own = {name.removeprefix(f"{docname}/"): docs / name for name in known if name.startswith(f"{docname}/")}
+    own = {name: path for name, path in own.items() if not path.name.startswith(".") and path.suffix != ".md" and path.is_file()}
     return own | {name: docs / SHARED / name for name in SHARED_FILES}
 
 
-def tracked(folder: Path) -> list[Path]:
-    """The files below a folder that git tracks (`git add` is enough), or all but what runs leave behind where there is no git."""
-    listing = subprocess.run(["git", "ls-files", "-z", "."], cwd=folder, capture_output=True, text=True)
-    top = subprocess.run(["git", "rev-parse", "--show-toplevel"], cwd=folder, capture_output=True, text=True)
-    if listing.returncode == 0 and listing.stdout and Path(top.stdout.strip(), "docs") in folder.resolve().parents:
-        return sorted(path for name in listing.stdout.split("\0") if name and (path := folder / name).is_file())
-    every = (path for path in folder.rglob("*") if not LEFT_BEHIND & set(path.relative_to(folder).parts))
-    return sorted(path for path in every if path.is_file())
+@functools.cache
+def tracked(docs: Path) -> list[str] | None:
+    """What git tracks below docs (`git add` is enough); None in a copy of the repository without git."""
+    git = functools.partial(subprocess.run, cwd=docs, capture_output=True, text=True)
+    top, listing = git(["git", "rev-parse", "--show-toplevel"]), git(["git", "ls-files", "-z", "."])
+    if top.returncode or Path(top.stdout.strip()) != docs.resolve().parent or not listing.stdout:
+        return None
+    return sorted(listing.stdout.strip("\0").split("\0"))
 
 
 def describe(path: Path) -> str:
