@@ -7,12 +7,15 @@ looked at while weights and synonyms were chosen.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import problems
 import pytest
+import search_terms
 from axe_playwright_python.sync_playwright import Axe
+from measure import SEARCH_KB, search_weight
 from site_map import HTML, PAGES
 
 pytestmark = pytest.mark.live
@@ -51,6 +54,27 @@ def test_the_right_page_is_among_the_first(untouched: bool, rank) -> None:
     assert len(missed) <= 0.05 * len(questions), missed
     first = sum(hits[0] for hits in right if hits) / len(questions)
     assert first >= 0.8, [row["q"] for row, hits in zip(questions, right) if not (hits and hits[0])]
+
+
+def test_the_first_search_is_light() -> None:
+    assert search_weight() <= SEARCH_KB
+
+
+def test_questions_are_split_as_texts_are(browser) -> None:
+    """The terms of the index come from Python, those of a question from the script."""
+    texts = ["maxTokens of HTTPServer's /v1/chat-completions", "pass@8, top_p=0.95 (--max-output-tokens)", "naïve café Größe", "a.b_c/d", "the judges' retries"]
+    tab = browser.new_page()
+    tab.goto((HTML / "search.html").as_uri())
+    tab.wait_for_selector(READY, state="attached")
+    found = tab.evaluate("texts => texts.map((text) => createSearch.split(text).map(({ words, stems }) => [words.join('_'), stems.join('_')]))", texts)
+    assert found == [[[term, "_".join(search_terms.stems([term]))] for term in search_terms.split(text)] for text in texts]
+    tab.close()
+
+
+def test_no_message_of_the_parser_is_in_pages_or_index() -> None:
+    said = re.compile(r"system-message|Duplicate (?:implicit|explicit) target|Unknown target name|Inline \\w+ start-string")
+    files = [*HTML.rglob("*.html"), *HTML.rglob("*.md"), *HTML.glob("llms*.txt"), HTML / "search-index.js"]
+    assert len(files) > 20 and [file.name for file in files if said.search(file.read_text(encoding="utf-8"))] == []
 
 
 def test_the_questions_are_many_and_about_every_page() -> None:
@@ -130,7 +154,7 @@ def test_each_word_of_titles_and_descriptions_is_answered(opened, address) -> No
     tab.on("pageerror", lambda error: errors.append(str(error)))
     unanswered = tab.evaluate("""() => {
       const field = document.querySelector(".search-page input");
-      const texts = SEARCH_DATA.pages.flatMap((page) => [page.title, page.description, ...page.asked, ...page.sections.map(({ title }) => title)]);
+      const texts = SEARCH_DATA.pages.flatMap((page) => [page.title, page.description, ...page.asked, ...page.sections.title]);
       const words = new Set(texts.join(" ").toLowerCase().match(/[a-z0-9@_-]{2,}/g));
       return [...words].filter((word) => {
         field.value = word;

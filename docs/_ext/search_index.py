@@ -1,6 +1,6 @@
 """The site's search: the index, loaded by ``search.html`` and by each page's dialog, and that page in place of Sphinx's own.
 
-The index holds what each page and each section says, in words and sentences; it is collected while pages are read and
+The index holds the terms of each section and its first sentence, not its text; they are collected while pages are read and
 kept with Sphinx's environment. It is a script, because a page opened from disk may load a script but no data file.
 ``docs/_static/search/engine.js`` ranks; beside this file, ``asked.yaml`` has what readers ask, by section, and ``terms.yaml`` synonyms.
 """
@@ -15,17 +15,19 @@ from pathlib import Path
 
 import boxes
 import problems
+import search_terms
 import yaml
 from docutils import nodes
 from sphinx import addnodes
 from sphinx.search import IndexBuilder
 from sphinx.util import logging
 
-TERMS, ASKED = Path(__file__).with_name("terms.yaml"), Path(__file__).with_name("asked.yaml")
+ASKED = Path(__file__).with_name("asked.yaml")
+CODED = ("text", "code", "asked")  # fields of which the index holds the terms, not the text
 SCRIPTS = ("minisearch.min.js", "engine.js", "results.js")  # of docs/_static/search, in this order
 logger = logging.getLogger(__name__)
 RECORD = (nodes.section, addnodes.desc)
-SILENT = (nodes.title, nodes.literal_block, nodes.raw, nodes.comment, nodes.image, addnodes.index, addnodes.toctree)
+SILENT = (nodes.system_message, nodes.title, nodes.literal_block, nodes.raw, nodes.comment, nodes.image, addnodes.index, addnodes.toctree)
 NAME = re.compile(r"[A-Za-z_][\w.@/-]*[A-Za-z0-9]")
 
 
@@ -58,6 +60,13 @@ def code(node: nodes.Node) -> Iterator[str]:
             yield from code(child)
 
 
+def first_sentence(texts: list[str], most: int) -> str:
+    """What a result shows below its title, ``most`` characters of it: where a message comes from is no sentence about it."""
+    sentences = (text for text in texts if text.count(" ") > 2 and not text.startswith(("Printed by", "Nothing is printed", "Type:")))
+    found = re.split(r"(?<=[.!?])\s", next(sentences, ""))[0]
+    return found if len(found) <= most else found[:most].rpartition(" ")[0] + " …"
+
+
 def entry_names(entry: addnodes.desc) -> Iterator[str]:
     """What an entry of the reference is called: its anchors, and its names in the index, flags and earlier ones among them."""
     for signature in entry.findall(addnodes.desc_signature):
@@ -76,7 +85,9 @@ def records(docname: str, doctree: nodes.document) -> Iterator[dict]:
             names = list(dict.fromkeys(entry_names(node)))
             if not names:
                 continue
-            record = {"id": names[0], "title": ", ".join(dict.fromkeys(titles)), "names": " ".join(names)}
+            title = ", ".join(dict.fromkeys(titles))
+            # The title is a name anyway, and so is the end of the anchor.
+            record = {"id": names[0], "title": title, "names": " ".join([".", *(name for name in names[1:] if name not in title.split(", "))])}
             node = node.next_node(addnodes.desc_content)
         elif boxes.is_setup(node):
             record = {"id": boxes.SETUP_ID, "title": words(node[0])}
@@ -86,10 +97,15 @@ def records(docname: str, doctree: nodes.document) -> Iterator[dict]:
                 if docname != problems.HOME:
                     continue  # a guide shows an entry that is found where it lives
                 codes = map(words, node.next_node(nodes.title).findall(nodes.literal))
-                record["messages"] = [record["title"], *(code for code in codes if " " in code and not code.startswith("gym "))]
-        record["text"] = [text for text in statements(node) if text]
-        record["code"] = " ".join(dict.fromkeys(code(node)))
-        yield {key: value for key, value in record.items() if value or key in ("id", "text")}
+                others = dict.fromkeys(code for code in codes if " " in code and not code.startswith("gym ") and code != record["title"])
+                record["messages"] = list(others)  # beside its title, which is one
+        texts = [text for text in statements(node) if text]
+        record["first"] = first_sentence(texts, 90 if "names" in record else 140)
+        found = search_terms.terms([*texts, record["title"]])
+        record["code"] = [name for name in search_terms.terms(code(node)) if name not in found]
+        shown = search_terms.terms([record["title"], record["first"]])  # the engine reads these itself
+        record["text"] = [name for name in found if name not in shown]
+        yield record
 
 
 def collect(app, doctree) -> None:
@@ -105,24 +121,32 @@ def with_questions(docname: str, found: list[dict], asked: dict[str, list[str]])
     """The records of a page with the questions of readers that each of them answers."""
     if missing := asked.keys() - {record["id"] for record in found}:
         logger.warning("asked.yaml: %s has no section or entry %s", docname, ", ".join(sorted(missing)), type="search")
-    return [record | ({"asked": asked[record["id"]]} if record["id"] in asked else {}) for record in found]
+    return [record | {"asked": search_terms.terms(asked.get(record["id"], ()))} for record in found]
 
 
 def index(env) -> str:
-    terms, asked = (yaml.load(file.read_text(encoding="utf-8"), yaml.CSafeLoader) for file in (TERMS, ASKED))  # ten times as fast
+    """The data of ``engine.js``. The records of a page are columns: what is alike stands together and compresses well."""
+    asked = yaml.load(ASKED.read_text(encoding="utf-8"), yaml.CSafeLoader)
     if gone := asked.keys() - {docname.partition("training/")[2] for docname in env.found_docs}:
         logger.warning("asked.yaml: there is no page %s", ", ".join(sorted(gone)), type="search")
+    names = {docname: docname.partition("training/")[2] for docname in sorted(env.found_docs)}
+    found = {docname: with_questions(docname, env.search_records[docname], asked.get(name, {})) for docname, name in names.items()}
+    numbers = search_terms.vocabulary(record[field] for records in found.values() for record in records for field in CODED)
     pages = []
-    for docname in sorted(env.found_docs):
-        name = docname.partition("training/")[2]
+    for docname, its in found.items():
+        columns = {field: [record.get(field, "") for record in its] for field in ("id", "title", "first", "names")}
+        columns["id"] = [name.replace(title, "~") if title else name for name, title in zip(columns["id"], columns["title"])]
+        columns |= {field: [search_terms.coded(record[field], numbers) for record in its] for field in CODED}
         pages.append({
             "url": f"{docname}.html",
             "title": env.titles[docname].astext(),
             "description": env.metadata[docname].get("description", ""),
-            "asked": terms["pages"].get(name, []),
-            "sections": with_questions(docname, env.search_records[docname], asked.get(name, {})),
+            "asked": search_terms.known()["pages"].get(names[docname], []),
+            "messages": {number: record["messages"] for number, record in enumerate(its) if "messages" in record},
+            "sections": columns,
         })  # fmt: skip
-    data = {"stop": terms["stop"].split(), "synonyms": terms["synonyms"], "pages": pages}
+    known = search_terms.known()
+    data = {"stop": known["stop"].split(), "synonyms": known["synonyms"], "digits": search_terms.DIGITS, "vocabulary": " ".join(numbers), "pages": pages}
     stemmer = IndexBuilder(env, "en", {}, "").get_js_stemmer_code()
     return f"{stemmer}\nconst SEARCH_DATA = {json.dumps(data, ensure_ascii=False, separators=(',', ':'))};\n"
 
@@ -144,7 +168,7 @@ def add_scripts(app, pagename, templatename, context, doctree) -> None:
 
 
 def setup(app) -> dict:
-    app.add_config_value("search_changed", [file.stat().st_mtime_ns for file in (Path(__file__), TERMS, ASKED)], "env", types=[list])
+    app.add_config_value("search_changed", [file.stat().st_mtime_ns for file in (Path(__file__), search_terms.TERMS, Path(search_terms.__file__), ASKED)], "env", types=[list])
     app.connect("builder-inited", lambda app: setattr(app.builder, "search", False))  # Sphinx's own index and page
     app.connect("doctree-read", collect)
     app.connect("env-merge-info", merge)

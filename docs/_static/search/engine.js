@@ -30,7 +30,7 @@ function createSearch(data) {
     }
     return tokens.get(text);
   }
-  const split = (text) => Array.from(text.normalize("NFKC").replace(/[’']s?\b/g, " ").matchAll(IDENTIFIER), ([found]) => token(found));
+  const split = createSearch.split = (text) => Array.from(text.normalize("NFKC").replace(/[’']s?\b/g, " ").matchAll(IDENTIFIER), ([found]) => token(found));
 
   // Each group of synonyms is a concept, a term of its own. A phrase is looked up by its first stem.
   const phrases = new Map();
@@ -56,12 +56,29 @@ function createSearch(data) {
   }
   const telling = (word) => !stop.has(word);
 
-  // MiniSearch is given terms, in one string, so that a text is read once for its section and for its page.
+  // MiniSearch is given terms, in one string.
   function terms(text = "") {
     const parts = split(text);
     for (const part of parts) part.count += 1;
     const { stems, wholes, concepts } = read(parts);
     return [...stems.filter(telling), ...wholes, ...concepts.keys()].join(" ");
+  }
+  // The longer fields come as numbers of terms, each as the distance from the one before: see docs/_ext/search_terms.py.
+  const vocabulary = data.vocabulary.split(" ").map((term) => (term[0] === "=" ? { text: term } : token(term)));
+  for (const part of vocabulary) part.text ??= [...part.stems.filter(telling), part.whole].filter(Boolean).join(" ");
+  const digit = new Map(Array.from(data.digits, (each, number) => [each, number]));
+  const base = digit.size;
+  function decoded(field) {
+    const found = [];
+    const next = () => digit.get(field[at++]);
+    let [at, number] = [0, -1];
+    while (at < field.length) {
+      const first = next();
+      number += 1 + (first < 80 ? first : first < 90 ? first * 80 - 6320 + next() : (next() * base + next()) * base + next());
+      if (vocabulary[number].count !== undefined) vocabulary[number].count += 1;
+      found.push(vocabulary[number].text);
+    }
+    return found.join(" ");
   }
   // An entry of the reference is found by its whole name as by a title, by a part of it as by any word.
   const names = (text = "") => text.split(/[\s,]+/).map((name) => token(name.replace(/^\W+|\W+$/g, "")).words.join("")).join(" ");
@@ -73,16 +90,20 @@ function createSearch(data) {
   const messages = [];
   data.pages.forEach((page, number) => {
     const headings = [];
-    for (const section of page.sections) {
-      const title = terms(section.title);
-      const record = { id: places.length, text: section.text.map(terms).join(" "), code: terms(section.code) };
-      if (section.asked) record.asked_here = section.asked.map(terms).join(" ");
-      if (section.names) Object.assign(record, { names: names(`${section.title} ${section.names}`), text: `${record.text} ${title}` });
-      else if (section.id) headings.push((record.title = title));
-      for (const message of section.messages || []) messages.push({ place: record.id, terms: new Set(plain(message)) });
+    const { id: ids, title: titles, first, names: named, text, code, asked } = page.sections;
+    ids.forEach((short, at) => {
+      const id = short.replace("~", titles[at]);
+      const [section, title] = [{ id, title: titles[at], first: first[at] }, terms(titles[at])];
+      // What is shown of a section is not told twice.
+      const record = { id: places.length, text: `${decoded(text[at])} ${terms(first[at])} ${title}`, code: decoded(code[at]), asked_here: decoded(asked[at]) };
+      if (named[at]) Object.assign(record, { names: names(`${section.title} ${id} ${named[at]}`) });
+      else if (id) headings.push((record.title = title));
+      if (page.messages[at]) {
+        for (const message of [section.title, ...page.messages[at]]) messages.push({ place: record.id, terms: new Set(plain(message)) });
+      }
       sections.add(record);
       places.push({ page: number, section });
-    }
+    });
     pages.add({
       id: number, name: terms(page.title), description: terms(page.description), asked: page.asked.map(terms).join(" "),
       headings: headings.join(" "),
@@ -96,12 +117,12 @@ function createSearch(data) {
     for (const term of [...stems, whole]) known.add(term);
     for (const word of words) if (/^[a-z]{4,}$/.test(word)) counts.set(word, (counts.get(word) || 0) + count);
   }
-  const vocabulary = new MiniSearch({ ...options, fields: ["id"] });
-  vocabulary.addAll(Array.from(counts.keys(), (id) => ({ id })));
+  const spellings = new MiniSearch({ ...options, fields: ["id"] });
+  spellings.addAll(Array.from(counts.keys(), (id) => ({ id })));
   function corrected(word, unfinished) {
     if (!/^[a-z]{4,}$/.test(word) || known.has(stem(word)) || known.has(word)) return word;
     const boostDocument = (id) => 1 + Math.log1p(counts.get(id)) / 20; // of two that are as near, the one that occurs more often
-    const [nearest] = vocabulary.search(word, { fuzzy: word.length > 7 ? 0.26 : 0.34, maxFuzzy: 2, prefix: unfinished, boostDocument });
+    const [nearest] = spellings.search(word, { fuzzy: word.length > 7 ? 0.26 : 0.34, maxFuzzy: 2, prefix: unfinished, boostDocument });
     return nearest ? nearest.id : word;
   }
 
@@ -121,28 +142,21 @@ function createSearch(data) {
     return best.place;
   }
 
-  // The sentence of a section that says most of what was asked, in pieces: [text, whether it was asked for].
-  function quote(section, weight) {
-    let best = { score: -1 };
-    for (const sentence of section.text.flatMap((text) => text.split(/(?<=[.!?])\s+(?=["`(]?[A-Z])/))) {
-      const found = [...sentence.matchAll(IDENTIFIER)];
-      const parts = found.map(([text]) => token(text));
-      const { stems, concepts } = read(parts);
-      const marked = new Set([...stems.keys()].filter((at) => weight.has(stems[at])));
-      for (const [concept, at] of concepts) if (weight.has(concept)) at.forEach((place) => marked.add(place));
-      const score = new Set([...marked].map((at) => stems[at])).size - sentence.length / 1000;
-      if (score > best.score) best = { score, sentence, found, parts, marked };
-    }
-    if (!best.sentence) return [];
+  // The first sentence of a section in pieces: [text, whether it was asked for].
+  function quote({ first }, weight) {
+    const found = [...first.matchAll(IDENTIFIER)];
+    const parts = found.map(([text]) => token(text));
+    const { stems, concepts } = read(parts);
+    const marked = new Set([...stems.keys()].filter((at) => weight.has(stems[at])));
+    for (const [concept, at] of concepts) if (weight.has(concept)) at.forEach((place) => marked.add(place));
     const pieces = [];
     let [end, at] = [0, 0];
-    best.parts.forEach(({ words }, number) => {
-      const { index, 0: text } = best.found[number];
-      const asked = words.some((_, offset) => best.marked.has(at + offset));
-      pieces.push([best.sentence.slice(end, index), false], [text, asked]);
+    parts.forEach(({ words }, number) => {
+      const { index, 0: text } = found[number];
+      pieces.push([first.slice(end, index), false], [text, words.some((_, offset) => marked.has(at + offset))]);
       [end, at] = [index + text.length, at + words.length];
     });
-    return [...pieces, [best.sentence.slice(end), false]];
+    return [...pieces, [first.slice(end), false]];
   }
 
   // The pages that answer, best first, each with its sections, best first; and a function that quotes from a section.

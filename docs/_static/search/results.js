@@ -23,21 +23,13 @@
     return made;
   }
 
-  // A long table row is cut before the first word that was asked for, and after enough of what follows.
-  function sentence(pieces) {
-    const first = Math.max(0, pieces.findIndex(([, asked]) => asked));
-    let [start, before, length] = [first, 0, 0];
-    while (start > 0 && before < 80) before += pieces[--start][0].length;
-    const kept = pieces.slice(start).filter(([text]) => (length += text.length) < (page ? 320 : 160));
-    const all = kept.map(([text, asked]) => (asked ? element("mark", [text]) : text));
-    return element("p", [start ? "… " : "", ...all, start + kept.length < pieces.length ? " …" : ""]);
-  }
+  const sentence = (pieces) => element("p", pieces.map(([text, asked]) => (asked ? element("mark", [text]) : text)));
 
   function result(found, section, quote) {
-    const { id = "", title, text } = section || { text: [] }; // a page may match by its title or its description alone
+    const { id = "", title, first } = section || {}; // a page may match by its title or its description alone
     const name = id ? [element("span", [found.title]), " ", element("strong", [title])] : [element("strong", [found.title])];
     const link = element("a", name, { href: root + found.url + (id && `#${encodeURIComponent(id)}`) });
-    return element("li", [link, sentence(text.length ? quote(section) : [[found.description, false]])]);
+    return element("li", [link, sentence(id && first ? quote(section) : [[found.description, false]])]);
   }
 
   function show(question) {

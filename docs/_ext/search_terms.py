@@ -1,0 +1,104 @@
+"""What the search knows of a text: its terms, as numbers into one vocabulary, written in few bytes.
+
+A term is an identifier, its words joined with "_" ("max_output_tokens", "concurrency"), or "=N" for the group N of synonyms
+that a phrase of the text belongs to. ``engine.js`` takes terms apart into words and stems them; it splits questions by the
+same rules, so `split` here and there must agree (a test compares them).
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+import yaml
+from sphinx.search.en import SearchEnglish
+
+TERMS = Path(__file__).with_name("terms.yaml")
+IDENTIFIER, POSSESSIVE = re.compile(r"[^\W_]+(?:[_.@/-]+[^\W_]+)*"), re.compile(r"[’']s?\b")
+FIGURE = re.compile(r"(?![45]\d\d$)[\d_]+(?:[kmgs]b?|ms|x)?")  # a measured value: nobody searches for it, but for an HTTP status
+SEPARATORS = re.compile(r"[_.@/-]+")
+# The digits of a coded number: printable, and none that JSON writes in two characters.
+DIGITS = "".join(chr(code) for code in range(35, 127) if chr(code) != "\\")
+ONE, TWO = 80, 10  # a first digit below ONE is the number, the next TWO begin a second digit, the last three more
+
+
+@functools.cache
+def known() -> dict:
+    return yaml.load(TERMS.read_text(encoding="utf-8"), yaml.CSafeLoader)  # ten times as fast as the safe loader
+
+
+@functools.cache
+def term(text: str) -> str:
+    """``maxTokens``, ``max_tokens``, ``--max-tokens``: one term."""
+    text = re.sub(r"([A-Z]+)([A-Z][a-z])", r"\1_\2", re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", text)).lower()
+    return "_".join(filter(None, SEPARATORS.split(text)))
+
+
+def split(text: str) -> list[str]:
+    return [term(found) for found in IDENTIFIER.findall(POSSESSIVE.sub(" ", text))]
+
+
+@functools.cache
+def stem(word: str) -> str:
+    return _stemmer().stem(word) if re.fullmatch(r"[a-z]{3,}", word) else word
+
+
+@functools.cache
+def _stemmer() -> SearchEnglish:
+    return SearchEnglish({})
+
+
+def stems(terms: Iterable[str]) -> list[str]:
+    return [stem(word) for found in terms for word in found.split("_")]
+
+
+@functools.cache
+def phrases() -> dict[str, list[tuple[list[str], str]]]:
+    """By its first stem, each phrase that has synonyms, with the concept that stands for them all."""
+    found: dict[str, list[tuple[list[str], str]]] = {}
+    for number, group in enumerate(known()["synonyms"]):
+        for phrase in group:
+            wanted = stems(split(str(phrase)))
+            found.setdefault(wanted[0], []).append((wanted, f"={number}"))
+    return found
+
+
+@functools.cache
+def silent() -> set[str]:
+    return set(known()["stop"].split())
+
+
+def terms(texts: Iterable[str]) -> list[str]:
+    """Each term and concept of the texts once."""
+    found: dict[str, None] = {}
+    for text in texts:
+        its = split(text)
+        found |= dict.fromkeys(name for name in its if name not in silent() and not FIGURE.fullmatch(name))
+        words = stems(its)
+        for at, first in enumerate(words):
+            found |= {concept: None for wanted, concept in phrases().get(first, ()) if words[at:at + len(wanted)] == wanted}
+    return list(found)
+
+
+def vocabulary(records: Iterable[Iterable[str]]) -> dict[str, int]:
+    """Every term with its number; the terms of many records have the low ones."""
+    counts = Counter(name for record in records for name in record)
+    return {name: number for number, (name, _) in enumerate(sorted(counts.items(), key=lambda item: (-item[1], item[0])))}
+
+
+def digits(number: int) -> str:
+    if number < ONE:
+        return DIGITS[number]
+    if number < ONE + TWO * ONE:
+        return DIGITS[ONE + (number - ONE) // ONE] + DIGITS[(number - ONE) % ONE]
+    base = len(DIGITS)
+    return DIGITS[-1] + DIGITS[number // base**2] + DIGITS[number // base % base] + DIGITS[number % base]
+
+
+def coded(found: Iterable[str], numbers: dict[str, int]) -> str:
+    """The numbers of the terms in rising order, each as its distance from the one before."""
+    own = sorted(numbers[name] for name in found)
+    return "".join(digits(number - before - 1) for before, number in zip([-1, *own], own))
