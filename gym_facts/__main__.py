@@ -18,6 +18,7 @@ from pathlib import Path
 
 from gym_facts.command_line import commands, legacy, public_names
 from gym_facts.groups import components, groups, unplaced
+from gym_facts.lists import lists
 from gym_facts.scope import COMPONENTS, FIELDS, MORE_COMPONENTS, SETTINGS
 from gym_facts.source import ROOT
 from gym_facts.variables import variables
@@ -64,6 +65,7 @@ def extract() -> dict:
         "checks": checks(),
         "telemetry_metrics": telemetry(),
         "span_groups": vocabulary("nemo_gym.telemetry.span_groups:GymSpanGroup"),
+        "lists": lists(),
         "domains": vocabulary("nemo_gym.config_types:Domain"),
         "dataset_types": vocabulary("nemo_gym.config_types:DatasetType"),
     }

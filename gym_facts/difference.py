@@ -103,6 +103,7 @@ KINDS: dict[str, Callable[[dict], Items]] = {
     "Domains": words("domains"),
     "Dataset types": words("dataset_types"),
     "Names at the top level": lambda facts: dict.fromkeys(facts.get("public_names", ()), {}),
+    "Lists": lambda facts: {f"{kind}: {name}": {} for kind, found in facts.get("lists", {}).items() for name in found},
     "Components": lambda facts: {name: {} for name in facts["components"]},
     "Keys of other servers": component_keys,
     "Environment variables of components": lambda facts: {

@@ -1,4 +1,4 @@
-"""reference/configuration-options: complete in both directions, and quick to use."""
+"""reference/configuration-options and the pages below it: complete in both directions, and quick to use."""
 
 from __future__ import annotations
 
@@ -9,28 +9,29 @@ from pathlib import Path
 
 import pytest
 from facts import Facts, anchor_of
-from pages import DOCS
-from site_map import HTML
+from pages import DOCS, blocks_of
+from site_map import HTML, PAGES
 
-NAME = "training/reference/configuration-options"
+HUB = "training/reference/configuration-options"
+BELOW = [page for page in PAGES if page.name.startswith(f"{HUB}/")]
 FACTS = Facts(json.loads((DOCS / "_ext" / "facts.json").read_text(encoding="utf-8")))
 KINDS = ("setting", "command", "flag", "variable")
 
 
 @pytest.fixture(scope="module")
-def html() -> str:
-    return (HTML / f"{NAME}.html").read_text(encoding="utf-8")
+def html() -> dict[str, str]:
+    return {page.name: (HTML / f"{page.name}.html").read_text(encoding="utf-8") for page in [*BELOW, *PAGES] if page.name.startswith(HUB)}
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_entry_of_the_package_is_on_the_page_and_no_other(kind: str, html: str) -> None:
-    anchors = set(re.findall(rf'id="({kind}-[^"]+)"', html))
-    assert anchors == {anchor_of(kind, name) for name in FACTS.ids[kind]}
+def test_every_entry_of_the_package_is_on_one_page_and_no_other(kind: str, html: dict[str, str]) -> None:
+    anchors = [anchor for text in html.values() for anchor in re.findall(rf'id="({kind}-[^"]+)"', text)]
+    assert sorted(anchors) == sorted({anchor_of(kind, name) for name in FACTS.ids[kind]})
 
 
-def test_every_agent_model_and_judge_is_on_the_page_with_its_own_keys(html: str) -> None:
+def test_every_agent_model_and_judge_is_on_a_page_with_its_own_keys(html: dict[str, str]) -> None:
     """Of resources servers, what concerns a judge; no class that a server builds for itself (``...InstanceConfig``)."""
-    text = re.sub(r"<[^>]+>", "", html)
+    text = re.sub(r"<[^>]+>", "", "".join(html.values()))
     seen = 0
     for component, about in FACTS.data["components"].items():
         classes = [cls for cls in about["classes"] if not cls.endswith("InstanceConfig")]
@@ -42,85 +43,103 @@ def test_every_agent_model_and_judge_is_on_the_page_with_its_own_keys(html: str)
     assert seen > 500
 
 
-def test_a_default_and_a_type_are_those_of_the_package(html: str) -> None:
-    """A sample by hand, so that the page is not only compared with what it is made of."""
-    assert re.search(r'id="setting-rollout\.num_repeats".*?<strong>Type</strong>: int or mapping of strings to ints.*?<strong>Default</strong>: <code[^>]*>1</code>', html, re.S)
-    assert re.search(r'id="setting-simple_agent\.max_steps".*?<strong>Default</strong>: <code[^>]*>null</code>', html, re.S)
+def test_a_default_and_a_type_are_those_of_the_package(html: dict[str, str]) -> None:
+    """A sample by hand, so that the pages are not only compared with what they are made of."""
+    rollout, agents = html[f"{HUB}/rollout-collection"], html[f"{HUB}/agents"]
+    assert re.search(r'id="setting-rollout\.num_repeats".*?<strong>Type</strong>: int or mapping of strings to ints.*?<strong>Default</strong>: <code[^>]*>1</code>', rollout, re.S)
+    assert re.search(r'id="setting-simple_agent\.max_steps".*?<strong>Default</strong>: <code[^>]*>null</code>', agents, re.S)
 
 
-def test_old_command_names_lead_to_those_of_today(html: str) -> None:
+def test_an_entry_is_understood_without_its_page(html: dict[str, str]) -> None:
+    title = re.search(r'id="setting-simple_agent\.max_steps">(.*?)</dt>', html[f"{HUB}/agents"], re.S)[1]
+    assert re.sub(r"<[^>]+>|\s+", " ", title).split()[:3] == ["simple_agent", "›", "max_steps"]
+
+
+def test_an_argument_is_not_called_twice(html: dict[str, str]) -> None:
+    """As in ``RUN_DIR RUN_DIR``: its name and what it takes are the same word."""
+    names = [re.sub(r"<[^>]+>", "", name) for text in html.values() for name in re.findall(r'class="sig-name descname">(.*?)</span>\s*<a class="headerlink', text, re.S)]
+    assert len(names) > 500
+    assert [name for name in names if re.search(r"\b(\w+) \1\b", name)] == []
+
+
+def test_old_command_names_lead_to_those_of_today(html: dict[str, str]) -> None:
     for old in ("ng_collect_rollouts", "ng_prepare_data", "ng_run", "ng_reward_profile", "ng_e2e_collect_rollouts"):
-        assert old in html
+        assert old in re.sub(r"<[^>]+>", "", html[f"{HUB}/commands"])
 
 
-# --- the filter box ---------------------------------------------------------------------------------------------------
+def test_pages_below_the_hub_hold_nothing_to_run() -> None:
+    """The run of the pages leaves them out."""
+    assert BELOW
+    assert [page.name for page in BELOW for _, block in blocks_of(page.text, page.path) if not block.kind.startswith("{")] == []
+
+
+# --- the finder box, and links to what moved ---------------------------------------------------------------------------
 
 
 @pytest.fixture
 def page(browser, address):
     tab = browser.new_page(viewport={"width": 1440, "height": 900})
-    tab.goto(f"{address}/{NAME}.html")
+    tab.goto(f"{address}/{HUB}.html")
     yield tab
     tab.close()
 
 
-def shown(tab) -> list[str]:
-    """The anchors of the entries that are left."""
-    return tab.evaluate("[...document.querySelectorAll('dl.gym > dt[id]')].filter(dt => dt.checkVisibility()).map(dt => dt.id)")
+def found(tab, query: str) -> list[str]:
+    """What the box names, best first."""
+    tab.fill("#gym-finder", query)
+    tab.wait_for_function("document.querySelector('#gym-found-count').textContent !== ''")
+    return tab.locator("#gym-found a").all_inner_texts()
 
 
 @pytest.mark.live
-def test_the_filter_narrows_as_you_type_and_escape_brings_all_back(page) -> None:
-    everything = shown(page)
-    page.focus("#gym-filter")
-    page.keyboard.type("num_rep")
-    narrowed = shown(page)
-    assert "setting-rollout.num_repeats" in narrowed and len(narrowed) < 12 < len(everything)
-    assert page.inner_text("#gym-filter-found").startswith(f"{len(narrowed)} of ") or "entries" in page.inner_text("#gym-filter-found")
-    page.keyboard.type(" --num-repeats")
-    assert "setting-rollout.num_repeats" in shown(page) and "setting-dataset.num_repeats" not in shown(page)
+def test_the_finder_finds_a_setting_of_any_page_the_exact_name_first(page) -> None:
+    assert found(page, "timeout_seconds")[0] == "submit.service.health_check › timeout_seconds"
+    assert found(page, "max_steps")[0].endswith(" › max_steps")
+    assert "simple_agent › max_steps" in found(page, "max_steps")
+    assert found(page, "--num-repeats")[0] == "rollout › num_repeats"
+    assert found(page, "ng_collect_rollouts")[0] == "gym eval run"
+    assert found(page, "openclaw_judge_timeout") != []
     page.keyboard.press("Escape")
-    assert shown(page) == everything and page.input_value("#gym-filter") == ""
+    assert page.input_value("#gym-finder") == "" and page.locator("#gym-found a").count() == 0
 
 
 @pytest.mark.live
-def test_the_filter_works_without_a_mouse(page) -> None:
-    for _ in range(60):
-        page.keyboard.press("Tab")
-        if page.evaluate("document.activeElement.id") == "gym-filter":
-            break
-    else:
-        pytest.fail("Tab does not reach the filter box")
-    page.keyboard.type("ng_collect_rollouts")
-    assert shown(page) == ["command-gym-eval-run"]
+def test_a_result_leads_to_its_entry_and_marks_it(page) -> None:
+    found(page, "dispatch_budget_s")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/configuration-options/rollout-collection.html#setting-rollout.dispatch_budget_s")
+    assert page.locator("dt:target").inner_text().startswith("rollout › dispatch_budget_s")
+    assert page.locator("#pst-page-toc-nav .nav-link.active").last.inner_text() == "Walltime"
 
 
 @pytest.mark.live
-def test_the_filter_opens_the_boxes_that_match_and_closes_them_again(page) -> None:
-    page.fill("#gym-filter", "openclaw_judge_timeout")
-    opened = page.locator("details[open]")
-    assert opened.count() == 1 and opened.locator("tbody tr:visible").count() == 1
-    page.fill("#gym-filter", "")
-    assert page.locator("details[open]").count() == 0
+@pytest.mark.parametrize(("old", "today"), [
+    ("#setting-rollout.limit", "/rollout-collection.html#setting-rollout.limit"),
+    ("#flag-gym-eval-run-no-serve", "/commands.html#flag-gym-eval-run-no-serve"),
+    ("#variable-NEMO_GYM_MAX_ROLLOUT_ATTEMPTS", "/variables.html#variable-NEMO_GYM_MAX_ROLLOUT_ATTEMPTS"),
+    ("#judge-settings", "/resources-servers.html#judge-settings"),
+    ("#agent-claude-code-agent", "/agents.html#agent-claude-code-agent"),
+])  # fmt: skip
+def test_a_link_into_the_page_of_before_leads_to_the_entry(page, address: str, old: str, today: str) -> None:
+    page.goto("about:blank")
+    page.goto(f"{address}/{HUB}.html{old}")
+    page.wait_for_url(f"**/configuration-options{today}")
 
 
 @pytest.mark.live
-def test_a_filtered_page_has_an_address_and_links_still_lead_somewhere(page) -> None:
-    page.fill("#gym-filter", "skip_verification")
-    assert page.url.endswith("#filter=skip_verification")
-    page.reload()
-    assert 0 < len(shown(page)) < 10
-    page.evaluate("location.hash = 'setting-rollout.limit'")
-    page.wait_for_function("document.getElementById('setting-rollout.limit').checkVisibility()")
-    assert page.input_value("#gym-filter") == ""
+def test_an_address_with_a_filter_fills_the_box(page, address: str) -> None:
+    page.goto("about:blank")
+    page.goto(f"{address}/{HUB}.html#filter=skip_verification")
+    page.wait_for_selector("#gym-found a")
+    assert page.input_value("#gym-finder") == "skip_verification"
 
 
 @pytest.mark.live
 def test_without_scripts_there_is_no_box_and_everything_is_shown(browser, address) -> None:
     context = browser.new_context(java_script_enabled=False)
     tab = context.new_page()
-    tab.goto(f"{address}/{NAME}.html")
-    assert not tab.locator("#gym-filter").is_visible()
+    tab.goto(f"{address}/{HUB}/rollout-collection.html")
+    assert not tab.locator("#gym-finder").is_visible()
     assert tab.locator("#setting-rollout\\.num_repeats").is_visible()
     context.close()
 

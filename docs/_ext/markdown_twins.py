@@ -126,6 +126,10 @@ def write_twin(app, pagename, templatename, context, doctree) -> None:
 def sections(app) -> dict[str, list[tuple[str, str, str]]]:
     """Name, title and description of every page, in the order of the sidebar."""
     listed = {label: [(page.docname, page.title, page.meta["description"]) for page in group] for label, group in order.groups(app.env)}
+    for group in listed.values():  # behind a hub, the pages below it
+        for name, *_ in list(group):
+            at = next(index for index, page in enumerate(group) if page[0] == name) + 1
+            group[at:at] = [(below, title, app.env.metadata[below]["description"]) for below, title in order.below(app.env, name)]
     named = {name for group in listed.values() for name, _, _ in group}
     others = sorted(set(app.env.found_docs) - named, key=lambda name: (name.count("/"), name))
     return {"Start here": [(name, app.env.titles[name].astext(), app.env.metadata[name].get("description", "")) for name in others], **listed}

@@ -34,6 +34,11 @@ def pages(env) -> list[front_matter.Page]:
     return [page for _, group in groups(env) for page in group]
 
 
+def below(env, docname: str) -> list[tuple[str, str]]:
+    """Name and title of each page below a hub."""
+    return [(name, env.titles[name].astext()) for name in env.toctree_includes.get(docname, ()) if name.startswith(f"{docname}/")]
+
+
 def link_to(page: front_matter.Page, docname: str) -> addnodes.pending_xref:
     return addnodes.pending_xref(
         "", nodes.inline("", page.title), refdomain="std", reftype="doc", refexplicit=True,
@@ -107,6 +112,8 @@ def add_next(app, doctree, docname) -> None:
 
 def add_context(app, pagename, templatename, context, doctree) -> None:
     context["guides"] = groups(app.env)
+    hub = re.match(r"training/[^/]+/[^/]+", pagename)  # its pages are listed on it and on each of them
+    context["hub"], context["below"] = (hub[0], below(app.env, hub[0])) if hub else ("", [])
 
 
 def cards_changed(app, env, added, changed, removed) -> list[str]:

@@ -70,9 +70,9 @@ class SourcePage:
 
 
 def source_pages() -> list[SourcePage]:
-    """Every page; not what pages include (that lies in folders named after pages)."""
+    """Every page; not what pages include (that lies in folders named after pages, as the pages below a hub do)."""
     found = [*DOCS.glob("*.md"), *(DOCS / "training").glob("*.md"), *(DOCS / "training").glob("how-to/*.md"),
-             *(DOCS / "training").glob("reference/*.md")]
+             *(DOCS / "training").glob("reference/*.md"), *(DOCS / "training").glob("reference/configuration-options/*.md")]
     return [SourcePage(path) for path in sorted(found)]
 
 

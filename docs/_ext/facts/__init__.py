@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from facts import finder
 from facts.domain import GymDomain, ListEntries
 from facts.known import Facts, anchor_of
 from facts.writer import Rendered, write_rendered
@@ -17,15 +18,10 @@ from facts.writer import Rendered, write_rendered
 __all__ = ["Facts", "anchor_of"]
 
 
-def add_filter(app, pagename, templatename, context, doctree) -> None:
-    if "gym-filter" in app.env.metadata.get(pagename, {}):
-        app.add_js_file("filter.js", loading_method="defer")
-
-
 def setup(app) -> dict:
-    app.connect("html-page-context", add_filter)
     app.add_config_value("gym_facts", str(Path(__file__).parent.with_suffix(".json")), "env", str)
     app.add_node(Rendered, html=(write_rendered, None))
     app.add_post_transform(ListEntries)
     app.add_domain(GymDomain)
+    finder.connect(app)
     return {"parallel_read_safe": True, "parallel_write_safe": True, "env_version": 1}

@@ -13,11 +13,12 @@ from sphinx.domains import Domain, ObjType
 from sphinx.roles import XRefRole
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util import logging
+from sphinx.util.docutils import SphinxRole
 from sphinx.util.nodes import make_refnode
 
-from facts.entries import Command, Covers, Entry, FilterBox, Flag, Generated, Setting, Variable
+from facts.entries import Command, Covers, Entry, Finder, Flag, Generated, Setting, Variable
 from facts.known import KINDS, Facts, Place, full_command
-from facts.writer import Rendered
+from facts.writer import Rendered, shown
 
 logger = logging.getLogger(__name__)
 
@@ -46,15 +47,45 @@ class Role(XRefRole):
         return (entry["key"] if entry and not has_explicit_title else title), target
 
 
+class Default(SphinxRole):
+    """``{gym:default}`rollout.num_repeats```: the default of a setting or variable, from the package."""
+
+    def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
+        self.env.note_dependency(self.config.gym_facts)
+        facts = Facts.of(self.env)
+        try:
+            value = facts.default(self.text)
+        except (KeyError, StopIteration):
+            text = "nemo-gym %s states no default of %r"
+            logger.warning(text, facts.release, self.text, location=self.get_location(), type="gym", subtype="default")
+            return [], []
+        return [nodes.literal("", shown(value))], []
+
+
+class Listed(SphinxRole):
+    """``{gym:list}`NAME``` and ``{gym:count}`NAME```: what the package has of a kind, or how many."""
+
+    def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
+        self.env.note_dependency(self.config.gym_facts)
+        facts = Facts.of(self.env)
+        found = facts.data["lists"].get(self.text)
+        if found is None:
+            logger.warning("nemo-gym %s has no list %r", facts.release, self.text, location=self.get_location(), type="gym", subtype="list")  # fmt: skip
+            return [], []
+        if self.name.endswith("count"):
+            return [nodes.Text(str(len(found)))], []
+        return [node for word in found for node in (nodes.Text(", "), nodes.literal("", word))][1:], []
+
+
 class GymDomain(Domain):
     name = "gym"
     label = "NeMo Gym"
     object_types = {kind: ObjType(word, kind) for kind, word in (KINDS | {"group": "group of settings"}).items()}
     directives = dict.fromkeys(KINDS, Entry) | {
         "setting": Setting, "field": Setting, "command": Command, "flag": Flag, "variable": Variable,
-        "fields": Generated, "table": Generated, "covers": Covers, "filter": FilterBox,
+        "fields": Generated, "table": Generated, "covers": Covers, "finder": Finder,
     }  # fmt: skip
-    roles = {kind: Role(warn_dangling=True) for kind in object_types}
+    roles = {kind: Role(warn_dangling=True) for kind in object_types} | {"default": Default(), "count": Listed(), "list": Listed()}
     # "described" has the places of each (kind, name), "covers" what pages answer for.
     initial_data = {"described": {}, "covers": []}
     data_version = 1

@@ -52,8 +52,14 @@ class Entry(ObjectDescription):
         if sig not in self.facts.ids[self.objtype]:
             self.warn("nemo-gym %s has no %s %r", self.facts.release, KINDS[self.objtype], sig)
             raise ValueError
+        if group := self.group(sig):
+            signode += addnodes.desc_addname("", f"{group} › ")
         signode += addnodes.desc_name("", self.display(sig))
         return sig
+
+    def group(self, name: str) -> str:
+        """What stands before the name, so that an entry is understood without its page."""
+        return ""
 
     def display(self, name: str) -> str:
         return name
@@ -77,7 +83,7 @@ class Entry(ObjectDescription):
     def transform_content(self, content: addnodes.desc_content) -> None:
         first, *others = content.parent.children[:-1]
         for signode in others:  # one signature for ids that read the same
-            if signode.astext() == first.astext():
+            if signode.next_node(addnodes.desc_name).astext() == first.next_node(addnodes.desc_name).astext():
                 first["ids"] += signode["ids"]
                 content.parent.remove(signode)
         for option in ("deprecated", "since"):
@@ -113,6 +119,12 @@ class Setting(Stated):
     def display(self, name: str) -> str:
         return self.facts.entries[self.objtype][name]["key"]
 
+    def group(self, name: str) -> str:
+        """All groups that share the key, if the words are true of several."""
+        entries = self.facts.entries[self.objtype]
+        same = [entries[other]["group"] for other in self.get_signatures() if other in entries and entries[other]["key"] == entries[name]["key"]]
+        return ", ".join(dict.fromkeys(same))
+
     def also_found_as(self, name: str) -> list[str]:
         flags = self.facts.entries[self.objtype][name].get("flags", [])
         return list(dict.fromkeys(word for flag in flags for word in flag["names"] if word.startswith("-")))
@@ -147,7 +159,8 @@ class Flag(Entry):
 
     def display(self, name: str) -> str:
         flag = self.facts.flags[name]
-        return f"{', '.join(flag['names'])} {flag['takes']}".strip()
+        takes = "" if flag["takes"] in flag["names"] else flag["takes"]  # an argument is called what it takes
+        return f"{', '.join(flag['names'])} {takes}".strip()
 
 
 class Generated(SphinxDirective):
@@ -168,9 +181,10 @@ class Generated(SphinxDirective):
             logger.warning("nemo-gym %s has no %r", facts.release, name, location=self.get_location(), type="gym", subtype=kind)  # fmt: skip
             return []
         found = nodes.container("", Rendered(how=kind, what=(name,), given=self.options), classes=[f"gym-{kind}"])
-        if kind == "fields" and name in facts.groups and not self.options:
+        if kind == "fields" and (name not in facts.groups or not self.options):
             found["ids"].append(anchor_of("keys", name))
-            self.env.domains["gym"].note("group", name, Place(self.env.docname, self.lineno, found["ids"][0]))
+            noted = ("group", name) if name in facts.groups else ("keys", f"{name} {self.options.get('only', '')}")
+            self.env.domains["gym"].note(*noted, Place(self.env.docname, self.lineno, found["ids"][0]))
         return [found]
 
 
@@ -187,14 +201,15 @@ class Covers(SphinxDirective):
         return []
 
 
-class FilterBox(SphinxDirective):
-    """``{gym:filter}``: a box that narrows the page's entries as the reader types. Without scripts there is no box."""
+class Finder(SphinxDirective):
+    """``{gym:finder}``: a box that finds any entry of the reference, on whichever page. Without scripts there is no box."""
 
     def run(self) -> list[nodes.Node]:
         box = (
-            '<search class="gym-filter" hidden><label for="gym-filter">Filter</label>'
-            '<input id="gym-filter" type="search" placeholder="a key, a flag, a word" autocomplete="off" spellcheck="false" '
-            'aria-describedby="gym-filter-found" /><span id="gym-filter-found" role="status"></span></search>'
+            '<search class="gym-finder" hidden><label for="gym-finder">Find a setting</label>'
+            '<input id="gym-finder" type="search" placeholder="a key, a flag, a word" autocomplete="off" spellcheck="false" '
+            'aria-controls="gym-found" aria-describedby="gym-found-count" /><span id="gym-found-count" role="status"></span>'
+            '<ol id="gym-found"></ol></search>'
         )
-        self.env.metadata[self.env.docname]["gym-filter"] = True
+        self.env.metadata[self.env.docname]["gym-finder"] = True
         return [nodes.raw("", box, format="html")]

@@ -73,6 +73,13 @@ class Facts:
                     return kind, f"{self.home[base]}.{key}"
         return None
 
+    def default(self, name: str) -> object:
+        """The default of a setting or variable; KeyError if the package does not state one."""
+        if name in self.data["variables"]:
+            return next(place["default"] for place in self.data["variables"][name] if "default" in place)
+        kind = "setting" if name in self.entries["setting"] else "field"
+        return self.stated(kind, name)[0][1]["default"]
+
     def legacy(self, command: str) -> list[str]:
         """The commands of earlier releases that a command replaced."""
         pattern = re.compile(rf"{command}( --?\w.*)?")

@@ -63,8 +63,11 @@ Fact = tuple[str, str]  # a label, and what stands behind it
 
 def line(facts: Iterable[Fact]) -> str:
     """Facts in one line, each behind its label: it reads well as plain text, too."""
-    items = [f'<span class="gym-fact"><strong>{label}</strong>: {content}</span>' for label, content in facts if content]
-    return f'<p class="gym-facts">{"; ".join(items)}</p>\n' if items else ""
+    told = [(label, content) for label, content in facts if content]
+    items = [f'<span class="gym-fact"><strong>{label}</strong>: {content}</span>' for label, content in told if label != "Defined in"]
+    # Few ask where; those who do open it.
+    where = "".join(f'<details class="gym-where"><summary>{label}</summary>{content}</details>\n' for label, content in told if label == "Defined in")
+    return where + (f'<p class="gym-facts">{"; ".join(items)}</p>\n' if items else "")
 
 
 def lines(found: list[list[Fact]]) -> str:
@@ -185,7 +188,7 @@ class Writer:
         rows = []
         for flag in self.facts.data["commands"][name.removeprefix("gym").strip()]["flags"]:
             this = ("flag", f"{name} {flag['names'][0]}")
-            values = flag.get("choices") or ([flag["takes"]] if flag["takes"] else [])
+            values = flag.get("choices") or [flag["takes"]] * (bool(flag["takes"]) and flag["takes"] not in flag["names"])
             sets = [self.link(*(("setting", setting) if setting else this), code(key)) for key, setting in flag["keys"].items()]
             rows.append([code(*flag["names"]), code(*values), ", ".join(sets or [self.link(*this, "what it does")])])
         return line([("Earlier", code(*self.facts.legacy(name)))]) + (table(["Flag", "Value", "Sets or does"], rows) if rows else "")
