@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import functools
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,6 +29,8 @@ except ImportError as error:
         print(__doc__)
         sys.exit(0)
     sys.exit(print(f"{error}. Start this file with: uv run validate_rollouts.py", file=sys.stderr) or 2)
+
+from rollouts import LISTS, Unclear, call_in_text, cut_off, lost_calls, masked, split_thoughts, text_in
 
 SCHEMAS = Path(__file__).resolve().parent / "schemas"
 TASK, ROLLOUT = "_ng_task_index", "_ng_rollout_index"
@@ -133,9 +136,9 @@ def between_items(row: dict) -> Faults:
             yield f"response.output[{number}].generation_log_probs", f"has {len(logs)} entries for {len(ids)} generation_token_ids"
 
 
-def token_chain(row: dict) -> Faults:
-    """What a trainer asks of a rollout that it is to learn from: tokens at all, and one unbroken sequence of them."""
-    if row.get("mask_sample"):
+def token_chain(row: dict, asked: bool) -> Faults:
+    """What a trainer wants of a rollout with token ids: one unbroken sequence. If they are ``asked`` for: any at all."""
+    if masked(row):
         return
     seen: list[int] = []
     for number, item in enumerate(row["response"]["output"]):
@@ -146,8 +149,32 @@ def token_chain(row: dict) -> Faults:
             at = next((i for i, (old, new) in enumerate(zip(seen, prompt)) if old != new), len(prompt))
             yield f"response.output[{number}].prompt_token_ids", f"leaves the tokens so far at position {at} of {len(seen)}"
         seen = prompt + item["generation_token_ids"]
-    if not seen:
+    if asked and not seen:
         yield "response.output", "has no item with generation_token_ids, and the row is not masked"
+
+
+def remarks(row: dict) -> Iterator[str]:
+    """What is no fault of the format, and matters for training."""
+    if masked(row):
+        yield "masked"
+    if cut_off(row):
+        yield "cut off"
+    items = row["response"]["output"]
+    texts = [text_in(item["content"]) for item in items if item.get("role") == "assistant"]
+    waiting = {item["call_id"] for item in items if item["type"] == "function_call"} - {item["call_id"] for item in items if item["type"] == "function_call_output"}
+    if waiting and lost_calls(items):
+        yield "with a call without its result"
+    if any(map(thinks, texts)):
+        yield "with reasoning in the text"
+    if any(map(call_in_text, texts)):
+        yield "with a tool call in the text"
+
+
+def thinks(text: str) -> bool:
+    try:
+        return bool(split_thoughts(text)[0])
+    except Unclear:
+        return True
 
 
 def kind_of(path: Path) -> str:
@@ -211,7 +238,8 @@ def check_file(path: Path, args: argparse.Namespace, report: Report, kind: str |
     kind = args.kind or kind or kind_of(path)
     schema = validator(args.schema or SCHEMAS / f"{kind}.schema.json")
     fits, keys, before, document = schema.is_valid, Keys(), report.faults, None
-    rows = cut = masked = read = 0
+    rows = read = 0
+    told: Counter[str] = Counter()
     size = path.stat().st_size
     bar = sys.stderr.isatty() and size > 100_000_000
     for line, raw in records(path):
@@ -224,20 +252,23 @@ def check_file(path: Path, args: argparse.Namespace, report: Report, kind: str |
         except orjson.JSONDecodeError as error:
             report.fault(path, line, "", f"is not JSON: {error}")
             continue
+        whole = report.faults
         if not fits(row):
+            response = row.get("response") if type(row) is dict else None
+            lists = type(response) is dict and type(response.get("output")) is list and any(type(item) is list for item in response["output"])
+            if lists:
+                report.fault(path, line, "response.output", LISTS.removeprefix("the output "))
             for error in schema.iter_errors(row):
                 for field, reason in in_words(error):
-                    if not (args.older and field in (TASK, ROLLOUT) and reason == "is missing"):
+                    if not (args.older and field in (TASK, ROLLOUT) and reason == "is missing" or lists and field.startswith("response.output[")):
                         report.fault(path, line, field, reason)
-        elif kind == "rollout-row":
-            masked += bool(row.get("mask_sample"))
+        if kind == "rollout-row" and report.faults == whole:
             if "response" in row and "responses_create_params" in row:
-                cut += bool(row["response"].get("incomplete_details"))
-                for field, reason in between_items(row):
+                told.update(remarks(row))
+                for field, reason in (*between_items(row), *(token_chain(row, args.tokens) if args.tokens or b"generation_token_ids" in raw else ())):
                     report.fault(path, line, field, reason)
-                if args.tokens:
-                    for field, reason in token_chain(row):
-                        report.fault(path, line, field, reason)
+            else:
+                told["masked"] += masked(row)
         if type(row) is dict and (kind in ONCE or kind == "failure-row"):
             task, rollout, stage = row.get(TASK), row.get(ROLLOUT), row.get("stage_index")
             if type(rollout) is int and rollout >= 0 and type(task) in (int, str):
@@ -249,7 +280,7 @@ def check_file(path: Path, args: argparse.Namespace, report: Report, kind: str |
         raise ValueError(f"{path}: is empty")
     faults = report.faults - before
     what = f"{rows} {kind.replace('-', ' ')}{'' if rows == 1 or path.suffix == '.json' else 's'}"
-    notes = ", ".join(f"{count} {name}" for count, name in ((cut, "cut off"), (masked, "masked")) if count)
+    notes = ", ".join(f"{count} {name}" for name, count in sorted(told.items()) if count)
     say(f"{path}: {what}{f' ({notes})' if notes else ''}, {faults} fault{'' if faults == 1 else 's'}")
     return keys, document
 
