@@ -11,8 +11,9 @@ import pytest
 import record
 from gym_environment import gym_environment
 from page_files import files_of
-from pages import DOCS, ROOT, Gym, Page, copy_files, parse, require_free_ports
+from pages import DOCS, NEEDS_SLURM, ROOT, Gym, Page, copy_files, parse, require_free_ports
 from reader import environment
+from slurm import Slurm, missing
 from sybil import Sybil
 
 # Files that pages include lie in folders named after their page; they run as part of it.
@@ -75,9 +76,17 @@ def page(
         # The environment that such a page tells to build, from the same pins: building it takes minutes.
         (folder / "trainers").symlink_to(ROOT / ".venv-trainers")
     require_free_ports()
-    page = Page(path, folder, programs, environment(), gym, request.config.getoption("--update-outputs"),
+    cluster, variables = None, environment()
+    if NEEDS_SLURM in path.read_text(encoding="utf-8"):
+        # CI has one: there, a cluster that does not come up is a failure. Elsewhere the record says that these blocks were not run.
+        if not missing() or os.environ.get("CI"):
+            cluster = Slurm(tmp_path_factory.mktemp("slurm"))
+            variables |= cluster.environment
+    page = Page(path, folder, programs, variables, gym, request.config.getoption("--update-outputs"),
                 request.config.getoption("--numbers"))
     yield page
+    if cluster:
+        cluster.close()
     page.close()
     record.keep(page)
 

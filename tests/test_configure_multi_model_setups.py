@@ -174,7 +174,7 @@ def test_an_unknown_engine_and_an_unknown_command_are_refused(tmp_path: Path) ->
 
 
 def rollout(agent: str, task: int, reward: float | None, **more: object) -> dict:
-    return {"agent_ref": {"name": agent}, "_ng_task_index": task, "reward": reward, **more}
+    return {"agent_ref": {"name": agent}, "_ng_task_index": task, "_ng_rollout_index": agent == "b", "reward": reward, "response": {}, **more}
 
 
 @pytest.mark.parametrize(
@@ -197,10 +197,23 @@ def test_agents_are_compared_task_by_task(tmp_path: Path, gain, verdict: str, co
 def test_a_rollout_without_a_score_is_no_zero(tmp_path: Path) -> None:
     rows = [row for task in range(20) for row in (rollout("a", task, 1.0), rollout("b", task, 1.0))]
     write(tmp_path / "r_failures.jsonl", rollout("b", 20, None, _ng_failure_class="judge_failed"))
-    rows.append(rollout("b", 21, 0.0, mask_sample=True))
+    rows += [rollout("b", 21, 0.0, mask_sample=True), rollout("b", 22, 0.0, instance_config={"mask_sample": True})]
     result = run("compare_agents.py", write(tmp_path / "r.jsonl", *rows), cwd=tmp_path)
-    assert result.stdout.splitlines()[2].split() == ["b", "20", "20", "2", "1.000"]
+    assert result.stdout.splitlines()[2].split() == ["b", "20", "20", "3", "1.000"]
     assert result.stdout.splitlines()[4].endswith("these tasks and this verifier cannot tell them apart")
+
+
+def test_a_rollout_that_succeeded_in_the_end_has_a_score(tmp_path: Path) -> None:
+    rows = [row for task in range(20) for row in (rollout("a", task, 1.0), rollout("b", task, 1.0))]
+    write(tmp_path / "r_failures.jsonl", *[rollout("b", 3, None, _ng_failure_class="judge_failed")] * 2)
+    result = run("compare_agents.py", write(tmp_path / "r.jsonl", *rows), cwd=tmp_path)
+    assert result.stdout.splitlines()[2].split() == ["b", "20", "20", "0", "1.000"]
+
+
+def test_few_tasks_get_no_interval_and_no_verdict(tmp_path: Path) -> None:
+    rows = [row for task in range(19) for row in (rollout("a", task, 1.0), rollout("b", task, 0.0))]
+    result = run("compare_agents.py", write(tmp_path / "r.jsonl", *rows), cwd=tmp_path)
+    assert result.returncode == 0 and result.stdout.splitlines()[3] == "b - a: -1.000 over 19 common tasks (0 better, 19 worse): ?"
 
 
 @pytest.mark.parametrize(
@@ -209,8 +222,9 @@ def test_a_rollout_without_a_score_is_no_zero(tmp_path: Path) -> None:
         ([rollout("a", 0, 1.0)], [], "holds the rollouts of 1 agent"),
         ([rollout("a", 0, 1.0), rollout("b", 1, 1.0)], [], "no scored task in common"),
         ([rollout("a", 0, 1.0), rollout("b", 0, 1.0)], ["--baseline", "c"], "holds no agent c. It holds: a, b."),
-        (["no json"], [], "line 1 is no rollout"),
-        (["[1]"], [], "line 1 is no rollout"),
+        (["no json"], [], "r.jsonl:1: not JSON"),
+        (["[1]"], [], "r.jsonl:1: a row is a JSON object"),
+        ([{"response": {}}], [], "r.jsonl:1: no agent_ref.name or no _ng_task_index"),
         ([rollout("a", 0, 1.0)], ["--draws", "3"], "--draws must be at least 100"),
     ],
 )
@@ -233,9 +247,11 @@ def test_unsolved_tasks_go_on_once_without_their_agent(tmp_path: Path) -> None:
 
 def test_nothing_is_written_if_all_is_solved_or_input_is_bad(tmp_path: Path) -> None:
     rollouts = write(tmp_path / "r.jsonl", rollout("a", 0, 1.0))
-    refused(run("unsolved_tasks.py", rollouts, "-o", "next.jsonl", cwd=tmp_path), "Check the path.")
+    refused(run("unsolved_tasks.py", rollouts, "-o", "next.jsonl", cwd=tmp_path), "Check the path")
     write(tmp_path / "r_materialized_inputs.jsonl", {"_ng_task_index": 0})
     assert run("unsolved_tasks.py", rollouts, "-o", "next.jsonl", cwd=tmp_path).returncode == 1
-    refused(run("unsolved_tasks.py", rollouts, "-o", "nowhere/next.jsonl", cwd=tmp_path), "Create the folder first.")
-    refused(run("unsolved_tasks.py", write(tmp_path / "bad.jsonl", "{"), "-o", "next.jsonl", cwd=tmp_path), "line 1 is no rollout")
+    assert run("unsolved_tasks.py", rollouts, "-o", "next.jsonl", "--solved-at", "2", cwd=tmp_path).returncode == 0
+    (tmp_path / "next.jsonl").unlink()
+    refused(run("unsolved_tasks.py", rollouts, "-o", "r.jsonl/next.jsonl", "--solved-at", "2", cwd=tmp_path), "r.jsonl/next.jsonl")
+    refused(run("unsolved_tasks.py", write(tmp_path / "bad.jsonl", "{"), "-o", "next.jsonl", cwd=tmp_path), "bad.jsonl:1: not JSON")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bad.jsonl", "r.jsonl", "r_materialized_inputs.jsonl"]

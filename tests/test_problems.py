@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import importlib
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -486,9 +487,9 @@ def test_the_package(id: str, worker: Worker, tmp_path: Path, proof: Proof) -> N
 
 
 def run_script(name: str) -> Callable[..., str]:
-    def ask(folder: Path, arguments: list[str]) -> str:
+    def ask(folder: Path, arguments: list[str], **environment: str) -> str:
         path = folder / name if (folder / name).exists() else GUIDE / name
-        result = subprocess.run([sys.executable, path, *arguments], cwd=folder, capture_output=True, text=True)
+        result = subprocess.run([sys.executable, path, *arguments], cwd=folder, env=os.environ | environment, capture_output=True, text=True)
         return result.stdout + result.stderr + f"exit code {result.returncode}"
 
     return ask
@@ -506,9 +507,10 @@ SCRIPTS = {
     "two-runs-in-one-file": (f"{CURATE}/filter_rollouts.py", Case(
         ["in.jsonl", "-o", "kept.jsonl"], {"in.jsonl": ONE * 2}, fixed={"in.jsonl": BOTH}, cured=["exit code 0"],
     )),
-    "script-without-its-module": ("alone/describe_rollouts.py", Case(
-        ["--help"], {"alone/describe_rollouts.py": (GUIDE / CURATE / "describe_rollouts.py").read_text()},
-        fixed={"alone/rollout_to_chat.py": (GUIDE / CURATE / "rollout_to_chat.py").read_text()}, cured=["usage:"],
+    "script-without-its-module": ("alone/split_tasks.py", Case(
+        ["--help"], {"alone/split_tasks.py": (GUIDE / "scale-parallel-generation" / "split_tasks.py").read_text()},
+        fixed={f"alone/{name}": (DOCS / "training" / "index" / name).read_text() for name in ("rollouts.py", "jsonl.py")},
+        environment={"PYTHONPATH": ""}, cured=["usage:"],
     )),
     "empty-training-sequence": (f"{CURATE}/make_training_sets.py", Case(
         ["check", "in.jsonl"], {"in.jsonl": rows(RAW)}, shows=["nothing to learn from", "no user turn"], fixed={"in.jsonl": rows(CHAT)}, cured=["no problem"],

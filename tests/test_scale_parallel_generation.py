@@ -76,29 +76,33 @@ def test_split_keeps_the_undecided_tasks_and_their_numbers(tmp_path: Path) -> No
     write(tmp_path / "tasks.jsonl", *(task(n) | {"_ng_task_index": n + 7} for n in range(4)))
     rewards = {7: (0, 0), 8: (1, 0), 9: (1, 1), 10: (0, 1)}
     scored = [rollout(n, k, reward=float(r)) for n, pair in rewards.items() for k, r in enumerate(pair)]
-    write(tmp_path / "rollouts.jsonl", *scored, rollout(10, 2, reward=0.0, mask_sample=True))
+    masked = [{"mask_sample": True}, {"instance_config": {"mask_sample": True}}]
+    write(tmp_path / "rollouts.jsonl", *scored, *(rollout(10, 2 + n, reward=0.0) | mask for n, mask in enumerate(masked)))
     done = run("split_tasks.py", "tasks.jsonl", "-o", "next", "--shards", 1, "--scored", "rollouts.jsonl", "--keep", 0.5, 0.9, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert [row["_ng_task_index"] for row in read(tmp_path / "next" / "shard-000.jsonl")] == [8, 10]
+    assert done.stdout.splitlines()[0] == "rollouts.jsonl: 2 rollouts not counted: masked"
 
 
 def test_split_scores_only_tasks_that_have_their_number(tmp_path: Path) -> None:
     write(tmp_path / "tasks.jsonl", *map(task, range(3)))
     write(tmp_path / "rollouts.jsonl", *(rollout(n, reward=0.5) for n in range(3)))
     refused = run("split_tasks.py", "tasks.jsonl", "-o", "next", "--shards", 1, "--scored", "rollouts.jsonl", "--keep", 0.1, 0.9, cwd=tmp_path)
-    assert refused.returncode == 2 and "has no _ng_task_index" in refused.stderr and not (tmp_path / "next").exists()
+    assert refused.returncode == 2 and "no _ng_task_index: which rollouts" in refused.stderr and not (tmp_path / "next").exists()
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (None, "Cannot read tasks.jsonl: No such file or directory. Check the path."),
-        ("", "0 tasks are too few for 2 shards. Check --keep, or lower --shards."),
-        (json.dumps(TASK) + "\n{broken\n", "tasks.jsonl, line 2 is not JSON."),
-        ("[1]\n", "tasks.jsonl, line 1 is no JSON object."),
-        ('{"messages": []}\n', "tasks.jsonl, line 1 is no task: it has no responses_create_params."),
-        (b"\xff\xfe", "tasks.jsonl is not UTF-8 text."),
-        (json.dumps(TASK | {"_ng_task_index": 0}) + "\n" + json.dumps(TASK) + "\n", "tasks.jsonl, line 2: some rows have _ng_task_index, others have not."),
+        (None, "tasks.jsonl: No such file or directory. Check the path"),
+        ("", "tasks.jsonl: no rows."),
+        (json.dumps(TASK) + "\n", "1 tasks are too few for 2 shards. Check --keep, or lower --shards."),
+        (json.dumps(TASK | {"_ng_task_index": "3"}) + "\n", "tasks.jsonl:1: _ng_task_index is no whole number."),
+        (json.dumps(TASK) + "\n{broken\n", "tasks.jsonl:2: not JSON"),
+        ("[1]\n", "tasks.jsonl:1: a row is a JSON object"),
+        ('{"messages": []}\n', "tasks.jsonl:1: no task: it has no responses_create_params"),
+        (b"\xff\xfe", "tasks.jsonl:1: not UTF-8"),
+        (json.dumps(TASK | {"_ng_task_index": 0}) + "\n" + json.dumps(TASK) + "\n", "tasks.jsonl:2: some rows have _ng_task_index, others have not"),
         ((json.dumps(TASK | {"_ng_task_index": 3}) + "\n") * 2, "Two tasks have the number 3 in _ng_task_index."),
     ],
 )
@@ -227,7 +231,7 @@ def test_order_and_identifiers_do_not_matter(tmp_path: Path) -> None:
         (lambda rows: rows[:-1], "None task 2 repeat 0: only in a.jsonl"),
         (lambda rows: [*rows, rollout(9)], "None task 9 repeat 0: only in b.jsonl"),
         (lambda rows: [*rows, rows[1]], "None task 1 repeat 0: twice in b.jsonl"),
-        (lambda rows: [rows[0] | {"reward": 0.0}, *rows[1:]], "None task 0 repeat 0: differs"),
+        (lambda rows: [rows[0] | {"reward": 0.0}, *rows[1:]], "None task 0 repeat 0: differs in reward"),
     ],
 )
 def test_each_difference_is_found(tmp_path: Path, change, line: str) -> None:
@@ -236,6 +240,28 @@ def test_each_difference_is_found(tmp_path: Path, change, line: str) -> None:
     write(tmp_path / "b.jsonl", *change(rows))
     different = run("same_rollouts.py", "a.jsonl", "b.jsonl", cwd=tmp_path)
     assert different.returncode == 1 and line in different.stdout.splitlines()
+
+
+def test_what_a_prompt_cache_held_is_no_difference(tmp_path: Path) -> None:
+    for name, cached in (("a", 0), ("b", 64)):
+        write(tmp_path / f"{name}.jsonl", rollout(0, response={"usage": {"input_tokens_details": {"cached_tokens": cached}}}))
+    assert run("same_rollouts.py", "a.jsonl", "b.jsonl", cwd=tmp_path).returncode == 0
+
+
+def test_the_field_that_differs_is_named(tmp_path: Path) -> None:
+    for name, text in (("a", "Paris"), ("b", "Rome")):
+        write(tmp_path / f"{name}.jsonl", rollout(0, response={"output": [{"content": [{"text": text}]}]}))
+    different = run("same_rollouts.py", "a.jsonl", "b.jsonl", cwd=tmp_path)
+    assert different.stdout.splitlines()[0] == "None task 0 repeat 0: differs in response.output[0].content[0].text"
+
+
+@pytest.mark.parametrize(("other", "said", "code"), [([{"agent": 2}, {"agent": 1}], "the same metrics", 0), ([{"agent": 1}], "other metrics", 1)])
+def test_metrics_are_compared_where_both_runs_have_them(tmp_path: Path, other: list, said: str, code: int) -> None:
+    for name, metrics in (("a", [{"agent": 1}, {"agent": 2}]), ("b", other)):
+        write(tmp_path / f"{name}.jsonl", rollout(0, response={}))
+        (tmp_path / f"{name}_aggregate_metrics.json").write_text(json.dumps(metrics))
+    done = run("same_rollouts.py", "a.jsonl", "b.jsonl", cwd=tmp_path)
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (code, said)
 
 
 def test_replies_can_be_left_out(tmp_path: Path) -> None:
@@ -251,10 +277,10 @@ def test_replies_can_be_left_out(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (None, "Cannot read b.jsonl: No such file or directory."),
-        ("", "b.jsonl holds no rollouts."),
-        ("{", "b.jsonl, line 1 is not JSON."),
-        ("{}", "b.jsonl, line 1 is no rollout."),
+        (None, "b.jsonl: No such file or directory."),
+        ("", "b.jsonl: no rows."),
+        ("{", "b.jsonl:1: not JSON"),
+        ("{}", "b.jsonl:1: no rollout"),
     ],
 )
 def test_same_rollouts_refuses_bad_input(tmp_path: Path, content: str | None, message: str) -> None:
@@ -285,6 +311,7 @@ case "$1 $2" in
 esac
 """,
         "scontrol": 'echo "scontrol $*" >> calls\n',
+        "squeue": 'echo "squeue $*" >> calls; [ -n "$ENDS" ] && date -d "$ENDS" +%Y-%m-%dT%H:%M:%S\n',
     }
     # Its first answer is that of a head server whose endpoints do not answer yet.
     write(tmp_path / "bin" / "head.py", """import sys
@@ -400,10 +427,11 @@ def test_servers_that_end_are_reported(node: Path) -> None:
     assert failed.returncode == 2 and "the servers of shard-000 ended" in failed.stderr and "broken configuration" in failed.stderr
 
 
-def test_an_endpoint_that_does_not_answer_is_a_reason_to_try_again(node: Path) -> None:
-    write(node / "bin" / "gym", "#!/bin/bash\necho 'Error: 1 model endpoint(s) never answered within 600s:'; exit 1")
+@pytest.mark.parametrize("message", ["Error: 1 model endpoint(s) never answered within 600s:", "Exception: The current node timed out during startup."])
+def test_what_may_pass_is_a_reason_to_try_again(node: Path, message: str) -> None:
+    write(node / "bin" / "gym", f"#!/bin/bash\necho '{message}'; exit 1")
     failed = run("run_shard.sh", 0, cwd=node)
-    assert failed.returncode == 1 and "never answered within 600s" in failed.stderr
+    assert failed.returncode == 1 and message in failed.stderr
 
 
 def test_a_shard_ends_when_its_servers_do(node: Path) -> None:
@@ -436,12 +464,19 @@ def test_two_runs_of_a_shard_wait_for_each_other(node: Path, head_port: str) -> 
     ("rows", "restarts", "status", "requeued"), [("3", "0", 0, False), ("1", "0", 1, True), ("1", "10", 1, False)]
 )
 def test_an_array_task_goes_back_into_the_queue(node: Path, rows: str, restarts: str, status: int, requeued: bool) -> None:
-    task = {"SLURM_ARRAY_TASK_ID": "0", "SLURM_JOB_ID": "42", "SLURM_RESTART_COUNT": restarts, "HEAD_PORT": "11000", "ROWS": rows}  # the port of a rehearsal counts for nothing
+    task = {"SLURM_ARRAY_TASK_ID": "0", "SLURM_ARRAY_JOB_ID": "40", "SLURM_JOB_ID": "42", "ENDS": "now + 4 hours", "SLURM_RESTART_COUNT": restarts, "HEAD_PORT": "11000", "ROWS": rows}  # the port of a rehearsal counts for nothing
     assert run("shards.sbatch", cwd=node, **task).returncode == status
     assert ("scontrol requeue 42" in calls(node)) == requeued
     (call,) = (call for call in calls(node) if call.startswith("gym eval run"))
     assert "++head_server.port=20000" in call
     assert re.search(r"dispatch_budget_s=129(5\d|60)", call), "a tenth of four hours is kept"
+    assert "squeue -h -j 40_0 -o %e" in calls(node), "the job id of the last task is that of the whole array"
+
+
+def test_an_array_task_that_never_ends_has_no_deadline(node: Path) -> None:
+    task = {"SLURM_ARRAY_TASK_ID": "0", "SLURM_ARRAY_JOB_ID": "40", "SLURM_JOB_ID": "42", "ENDS": ""}
+    assert run("shards.sbatch", cwd=node, **task).returncode == 0
+    assert not any("dispatch_budget_s" in call for call in calls(node))
 
 
 def test_array_directives_are_ones_that_sbatch_reads() -> None:
@@ -456,8 +491,6 @@ def test_array_directives_are_ones_that_sbatch_reads() -> None:
     }
     assert options.keys() == forms.keys()
     assert all(value is None if forms[key] is None else re.fullmatch(forms[key], value) for key, value in options.items())
-    hours = int(options["time"][:2])
-    assert f"+ {hours} * 3600" in (FOLDER / "shards.sbatch").read_text(), "DEADLINE and --time differ"
 
 
 def test_a_pod_runs_its_shard(node: Path, head_port: str) -> None:

@@ -47,7 +47,7 @@ def test_slug_is_the_title(page: SourcePage) -> None:
 def test_job_and_outcome_come_first(page: SourcePage) -> None:
     opening = page.text[:page.text.index("\n## ")]
     if (box := opening.find(":{you-will-get}")) > 0:  # job and outcome in one
-        assert box < opening.find(":{setup}")
+        assert box < page.text.find(":{setup}")
         return
     assert 0 < opening.find(":::{job}") < opening.find(":::{outcome}")
     job = re.search(r":::\{job\}\n(.*?):::", opening, re.S)[1]

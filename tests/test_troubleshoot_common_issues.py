@@ -162,8 +162,20 @@ def test_help_and_the_trial_before_a_long_run(tmp_path: Path) -> None:
     assert diagnose(tmp_path, "--help").returncode == 0
     (tmp_path / "bin").mkdir(exist_ok=True)
     command = ["bash", DIAGNOSE.with_name("preflight.sh"), "a.yaml", "tasks.jsonl", "agent"]
-    (tmp_path / "bin" / "gym").write_text('#!/bin/bash\n[ "$1" = env ] || { echo "ValueError: no"; exit 1; }\n')
+    variables = os.environ | {"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"}
+    gym = '#!/bin/bash\n[ "$1" = env ] || { while [ "$1" != -o ]; do shift; done; cp row.jsonl "$2"; }\n'
+    (tmp_path / "bin" / "gym").write_text(gym)
     (tmp_path / "bin" / "gym").chmod(0o755)
     (tmp_path / "bin" / "python").symlink_to(sys.executable)
-    result = subprocess.run(command, cwd=tmp_path, env=os.environ | {"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"}, capture_output=True, text=True)
+
+    def preflight(*command: object) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True)
+
+    for row, said, code in (({}, "1 of 1 rollouts have a reward. Go.", 0), ({"mask_sample": True}, "0 of 1 rollouts have a reward. Stop: masked.", 1)):
+        (tmp_path / "row.jsonl").write_text(rows({"_ng_task_index": 0, "reward": 1.0, "response": {}} | row))
+        result = preflight(*command)
+        assert (result.returncode, result.stdout.splitlines()[-1]) == (code, said), result.stderr
+    (tmp_path / "bin" / "gym").write_text('#!/bin/bash\n[ "$1" = env ] || { echo "ValueError: no"; exit 1; }\n')
+    result = preflight(*command)
     assert result.returncode == 1 and "ValueError: no" in result.stdout and "the trial run failed" in result.stderr
+    assert preflight(*command[:3]).returncode == 2

@@ -9,7 +9,7 @@
 
 The first paragraph is the title: the exact message as code, with ``...`` for what varies, or the symptom in words. The guide
 itself includes the files; other guides show some of their entries with ``{problems}``, reference pages with
-``{problem-table}``, and the role ``{problem}`` links to one. An entry that the guide does not show, one that is there twice
+``{problem-table}``, and the role ``{problem}`` links to one; ``{problem-finder}`` is a box that finds the entry of a pasted message. An entry that the guide does not show, one that is there twice
 and an id that does not exist are build warnings.
 """
 
@@ -193,6 +193,23 @@ class ProblemList(SphinxDirective):
         return found
 
 
+class ProblemFinder(SphinxDirective):
+    """``{problem-finder}``: a box to paste a message into, which names the entries that fit (problem-finder.js)."""
+
+    def run(self) -> list[nodes.Node]:
+        self.env.metadata[self.env.docname]["problem-finder"] = True
+        return [nodes.raw("", (
+            '<search class="problem-finder" hidden><label for="problem-finder">Paste the message, or the whole traceback</label>'
+            '<textarea id="problem-finder" rows="3" autocomplete="off" spellcheck="false" aria-describedby="problem-finder-found"></textarea>'
+            '<p id="problem-finder-found" role="status"></p><ol></ol></search>'
+        ), format="html")]
+
+
+def add_finder(app, pagename, templatename, context, doctree) -> None:
+    if "problem-finder" in app.env.metadata.get(pagename, {}):
+        app.add_js_file("problem-finder.js", loading_method="defer")
+
+
 class Link(ReferenceRole):
     """``{problem}`ID` `` or ``{problem}`words <ID>` ``."""
 
@@ -225,6 +242,8 @@ def setup(app) -> dict:
     app.add_directive("problems", Problems)
     app.add_directive("problem-table", ProblemTable)
     app.add_directive("problem-list", ProblemList)
+    app.add_directive("problem-finder", ProblemFinder)
+    app.connect("html-page-context", add_finder)
     app.add_role("problem", Link())
     app.connect("env-check-consistency", check)
     app.connect("doctree-resolved", unlink_self)

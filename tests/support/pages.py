@@ -25,10 +25,11 @@ PORTS = {8000: "the practice endpoint", 8001: "a second endpoint", 8002: "a thir
 # Several pages may share two cores.
 COMMAND_SECONDS, START_SECONDS = 900, 600
 NOT_RUN = "Not run here: "
+NEEDS_SLURM = "needs-slurm"
 # Files that a program finds without being told: a block for one of them is used once the program runs.
 FOUND_BY = {"env.yaml": "gym ", ".gitignore": "git "}
 # Directives that hold no text a reader would copy.
-SILENT = {"toctree", "plot", "diagram", "page-files", "guide-cards", "dimension-matrix", "problem-list", "figure", "image", "list-table"}
+SILENT = {"toctree", "plot", "diagram", "page-files", "guide-cards", "dimension-matrix", "problem-list", "problem-finder", "figure", "image", "list-table"}
 
 FENCE = re.compile(r"^(?P<indent> *)(?P<ticks>`{3,})(?P<info>[^\n`]*)\n(?P<body>.*?)^(?P=indent)(?P=ticks)`* *$", re.M | re.S)
 OPTION = re.compile(r"^:(?P<key>[\w-]+):[ ]*(?P<value>.*)$")
@@ -52,6 +53,10 @@ class Block:
     @property
     def keeps_running(self) -> bool:
         return "keep-running" in self.options.get("class", "")
+
+    @property
+    def needs_slurm(self) -> bool:
+        return NEEDS_SLURM in self.options.get("class", "")
 
     def commands(self) -> list[tuple[str, str]]:
         """The (command, shown output) pairs of a console block."""
@@ -207,6 +212,8 @@ class Page:
         try:
             if block.caption.startswith(NOT_RUN):
                 return self._not_run(block)
+            if block.needs_slurm and "SLURM_CONF" not in self.environment:
+                return self._record(block, "not-run", reason="no Slurm on the machine of the test")
             checks = {
                 "console": self._console, "python": self._python, "yaml": self._yaml, "json": self._rows,
                 "jsonl": self._rows, "text": self._text, "{literalinclude}": self._file, "{include}": self._include,

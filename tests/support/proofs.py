@@ -40,6 +40,7 @@ NOT_CURED = {
     "verl-keyerror-prompt": "needs the recipe's own checkout",
     "export-rejected": "the fix is another file",
     "compare-precision-loss": "needs no fix",
+    "submit-without-pyxis": "needs a cluster with Pyxis",
 }
 
 

@@ -4,43 +4,48 @@
 
 For a run with fan_out: every task was tried by each agent. Repeats of a task are averaged first, so the task is what counts.
 The 95 % interval draws tasks again (paired bootstrap). Rollouts without a score (masked, or in ROLLOUTS_failures.jsonl) are
-counted, not scored as 0. Exit code: 0 no agent is below the baseline by more than noise, 1 one is, 2 bad input.
+counted, not scored as 0. With fewer than 20 common tasks there is no interval, and no verdict: `?`.
+Exit code: 0 no agent is below the baseline by more than noise, 1 one is, 2 bad input.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import random
 import sys
 from collections import Counter, defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 from statistics import fmean, stdev
 
+from rollouts import TASK, BadInput, Rollouts, Seen, dict_of, key_of, lines, unmeasured
+
 POWER = 2.8  # standard errors: 95 % two-sided, seen in 80 % of such comparisons
-FEW_TASKS = 20
+FEW_TASKS = 20  # below, intervals drawn from the tasks are too narrow: with no difference they leave out 0 far more often than 1 time in 20
 
 
-class BadInput(Exception):
-    """Something the reader can put right; shown as one line."""
+def agent_of(path: Path, number: int, row: dict) -> str:
+    name = dict_of(row, "agent_ref").get("name")
+    if type(name) is not str or type(row.get(TASK)) is not int:
+        raise BadInput(f"{path}:{number}: no agent_ref.name or no {TASK}. Give the file that gym eval run wrote with +fan_out")
+    return name
 
 
-def rows_of(path: Path):
-    """(agent, task, reward or None) of each row."""
-    try:
-        with path.open(encoding="utf-8", errors="replace") as lines:
-            for number, line in enumerate(lines, 1):
-                if not line.strip():
-                    continue
-                try:
-                    row = json.loads(line)
-                    agent, task = row["agent_ref"]["name"], row["_ng_task_index"]
-                except (ValueError, KeyError, TypeError):
-                    raise BadInput(f"{path}, line {number} is no rollout. Give the file that gym eval run wrote.") from None
-                scored = isinstance(row.get("reward"), (int, float)) and not row.get("mask_sample")
-                yield agent, task, float(row["reward"]) if scored and not row.get("_ng_failure_class") else None
-    except OSError as error:
-        raise BadInput(f"Cannot read {path}: {error.strerror}. Check the path.") from None
+def scores(path: Path) -> Iterator[tuple[str, int, float | None]]:
+    """(agent, task, reward or None) of each rollout; those that only failed come from the failures file beside it."""
+    finished, seen = set(), Seen(path)
+    for number, _, _, row in Rollouts(path):
+        agent = agent_of(path, number, row)
+        seen.add(number, row)
+        finished.add((agent, *key_of(row)))
+        yield agent, row[TASK], None if unmeasured(row) else row["reward"]
+    failures = path.with_name(f"{path.stem}_failures.jsonl")
+    if failures.exists() and failures.stat().st_size:
+        for number, _, _, row in lines(failures):
+            agent = agent_of(failures, number, row)
+            if (agent, *key_of(row)) not in finished:  # nor again for its next attempt
+                finished.add((agent, *key_of(row)))
+                yield agent, row[TASK], None
 
 
 def compare(a: dict[object, list[float]], b: dict[object, list[float]], draws: int, seed: int) -> dict:
@@ -67,14 +72,12 @@ def main(argv: list[str] | None = None) -> int:
         parser.error("--draws must be at least 100")
     rewards: dict[str, dict[object, list[float]]] = defaultdict(lambda: defaultdict(list))
     missing: Counter = Counter()
-    failures = args.rollouts.with_name(f"{args.rollouts.stem}_failures.jsonl")
     try:
-        for path in [args.rollouts, *([failures] if failures.exists() else [])]:
-            for agent, task, reward in rows_of(path):
-                if reward is None:
-                    missing[agent] += 1
-                else:
-                    rewards[agent][task].append(reward)
+        for agent, task, reward in scores(args.rollouts):
+            if reward is None:
+                missing[agent] += 1
+            else:
+                rewards[agent][task].append(reward)
         names = sorted({*rewards, *missing})
         baseline = args.baseline or (names[0] if names else None)
         if len(names) < 2:
@@ -100,18 +103,21 @@ def main(argv: list[str] | None = None) -> int:
         if name == baseline:
             continue
         result = compare(rewards[baseline], rewards[name], args.draws, args.seed)
+        told = f"({result['better']} better, {result['worse']} worse)"
+        if result["tasks"] < FEW_TASKS:
+            print(f"{name} - {baseline}: {result['delta']:+.3f} over {result['tasks']} common tasks {told}: ?")
+            print(f"  an interval needs at least {FEW_TASKS} tasks")
+            continue
         verdict = "above" if result["low"] > 0 else "below" if result["high"] < 0 else "no difference seen"
         below |= verdict == "below"
         print(
             f"{name} - {baseline}: {result['delta']:+.3f}, 95 % [{result['low']:+.3f}, {result['high']:+.3f}] over {result['tasks']} common "
-            f"tasks ({result['better']} better, {result['worse']} worse): {verdict}"
+            f"tasks {told}: {verdict}"
         )
         if result["better"] or result["worse"]:
             print(f"  reliably seen with so many tasks: a difference of {result['visible']:.3f} or more")
         else:
             print("  every task got the same reward from both: these tasks and this verifier cannot tell them apart")
-        if result["tasks"] < FEW_TASKS:
-            print(f"  fewer than {FEW_TASKS} tasks: take the interval as a hint")
     return int(below)
 
 

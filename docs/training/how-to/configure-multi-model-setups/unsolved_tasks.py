@@ -10,31 +10,15 @@ Exit code: 0 tasks written, 1 every task is solved (no file), 2 bad input.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
-TASK = "_ng_task_index"
+from rollouts import TASK, BadInput, Rollouts, dumps, lines, unmeasured, writing
 
 
-class BadInput(Exception):
-    """Something the reader can put right; shown as one line."""
-
-
-def rows_of(path: Path, what: str):
-    try:
-        with path.open(encoding="utf-8", errors="replace") as lines:
-            for number, line in enumerate(lines, 1):
-                if not line.strip():
-                    continue
-                try:
-                    row = json.loads(line)
-                    row[TASK]
-                except (ValueError, KeyError, TypeError):
-                    raise BadInput(f"{path}, line {number} is no {what}. Give the file that gym eval run wrote.") from None
-                yield row
-    except OSError as error:
-        raise BadInput(f"Cannot read {path}: {error.strerror}. Check the path.") from None
+def solved_in(path: Path, at: float) -> set[int]:
+    """The tasks with a measured rollout whose reward reaches ``at``."""
+    return {row.get(TASK) for _, _, _, row in Rollouts(path) if not unmeasured(row) and row["reward"] >= at}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -43,34 +27,23 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="where to write the unsolved tasks")
     parser.add_argument("--solved-at", type=float, default=1.0, metavar="REWARD", help="reward of a solved task (default: %(default)s)")
     args = parser.parse_args(argv)
-    temporary = args.output.with_name(f".{args.output.name}.part")
+    inputs = args.rollouts.with_name(f"{args.rollouts.stem}_materialized_inputs.jsonl")
+    seen, unsolved = set(), []
     try:
-        solved = {
-            row[TASK] for row in rows_of(args.rollouts, "rollout")
-            if isinstance(row.get("reward"), (int, float)) and not row.get("mask_sample") and row["reward"] >= args.solved_at
-        }
-        seen, written = set(), 0
-        with temporary.open("w", encoding="utf-8") as out:
-            for row in rows_of(args.rollouts.with_name(f"{args.rollouts.stem}_materialized_inputs.jsonl"), "task"):
-                if row[TASK] in seen:
-                    continue  # another repeat of the same task
-                seen.add(row[TASK])
-                if row[TASK] not in solved:
-                    kept = {key: value for key, value in row.items() if key == TASK or not key.startswith("_ng_") and key != "agent_ref"}
-                    out.write(json.dumps(kept, ensure_ascii=False) + "\n")
-                    written += 1
-        if not seen:
-            raise BadInput(f"{args.rollouts} has no tasks.")
-        if written:
-            temporary.replace(args.output)
+        solved = solved_in(args.rollouts, args.solved_at)
+        for number, _, _, row in lines(inputs):
+            if type(row.get(TASK)) is not int:
+                raise BadInput(f"{inputs}:{number}: no {TASK}. Give the rollouts that gym eval run wrote, with this file beside them")
+            if row[TASK] not in seen and row[TASK] not in solved:
+                unsolved.append({key: value for key, value in row.items() if key == TASK or not key.startswith("_ng_") and key != "agent_ref"})
+            seen.add(row[TASK])  # other repeats are the same task
+        if unsolved:
+            with writing(args.output) as out:
+                out.writelines(map(dumps, unsolved))
     except BadInput as error:
         print(f"unsolved_tasks.py: {error}", file=sys.stderr)
         return 2
-    except OSError as error:
-        print(f"unsolved_tasks.py: Cannot write {args.output}: {error.strerror}. Create the folder first.", file=sys.stderr)
-        return 2
-    finally:
-        temporary.unlink(missing_ok=True)
+    written = len(unsolved)
     print(f"{len(seen)} tasks, {len(seen) - written} solved, {written} to {args.output if written else 'write'}")
     return 0 if written else 1
 

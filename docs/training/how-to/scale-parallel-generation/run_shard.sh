@@ -4,7 +4,7 @@
 #   CONFIG=collect.yaml         settings of the run, and SERVERS=servers.yaml of the servers
 #   HEAD_PORT                   port of a head server that runs already; without it, the shard starts servers of its own
 #   DEADLINE                    when to be done, as a Unix time; without it, no limit
-# Exit code: 0 complete, 1 rollouts are missing, or no endpoint answers (run it again), 2 it could not start
+# Exit code: 0 complete, 1 rollouts are missing, no endpoint answers, or Ray timed out on a busy node (run it again), 2 it could not start
 set -uo pipefail
 if ! [[ ${1:-} =~ ^[0-9]+$ ]]; then
   echo "Usage: bash run_shard.sh NUMBER" >&2
@@ -69,7 +69,7 @@ else
   until ready; do
     if ! kill -0 $servers 2>/dev/null; then
       ended
-      grep -q 'never answered' "$out/servers.log" && exit 1
+      grep -qE 'never answered|timed out during startup' "$out/servers.log" && exit 1
       exit 2
     fi
     sleep 1

@@ -12,48 +12,29 @@ Exit code: 0 done, 2 bad input, and then nothing is written.
 from __future__ import annotations
 
 import argparse
-import json
 import shutil
 import sys
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-TASK = "_ng_task_index"
+from rollouts import TASK, BadInput, Rollouts, Seen, dumps, lines, unmeasured
 
 
-class BadInput(Exception):
-    """What is wrong with the input, in one line that says what to do."""
-
-
-def rows_of(path: Path) -> Iterator[tuple[int, dict]]:
-    """Number and content of each line that holds something."""
-    try:
-        with path.open(encoding="utf-8") as lines:
-            for number, line in enumerate(lines, 1):
-                if line.strip():
-                    row = json.loads(line)
-                    if not isinstance(row, dict):
-                        raise BadInput(f"{path}, line {number} is no JSON object.")
-                    yield number, row
-    except OSError as error:
-        raise BadInput(f"Cannot read {path}: {error.strerror}. Check the path.") from None
-    except UnicodeDecodeError:
-        raise BadInput(f"{path} is not UTF-8 text.") from None
-    except ValueError:
-        raise BadInput(f"{path}, line {number} is not JSON.") from None
-
-
-def mean_rewards(path: Path) -> dict[int, float]:
-    """Mean reward of each task. Masked rollouts say nothing about a task."""
+def mean_rewards(path: Path, left_out: Counter[str]) -> dict[int, float]:
+    """Mean reward of each task. Rollouts that are masked or have no reward say nothing about one: ``left_out`` counts them by reason."""
     sums: dict[int, list[float]] = defaultdict(lambda: [0.0, 0])
-    for number, row in rows_of(path):
-        if TASK not in row or "reward" not in row:
-            raise BadInput(f"{path}, line {number} is no rollout. Give the file that gym eval run or aggregate wrote.")
-        if not row.get("mask_sample"):
-            sums[row[TASK]][0] += row["reward"]
-            sums[row[TASK]][1] += 1
+    seen = Seen(path)
+    for number, _, _, row in Rollouts(path):
+        seen.add(number, row)
+        if TASK not in row:
+            raise BadInput(f"{path}:{number}: no {TASK}, so it is not known which task this is. Give the file that gym eval run or aggregate wrote")
+        if reason := unmeasured(row):
+            left_out[reason] += 1
+            continue
+        sums[row[TASK]][0] += row["reward"]
+        sums[row[TASK]][1] += 1
     return {task: total / count for task, (total, count) in sums.items()}
 
 
@@ -62,18 +43,20 @@ def tasks_of(sources: list[str], first: int, scored: bool) -> Iterator[dict]:
     numbered = counted = 0
     for source in sources:
         agent, _, name = source.rpartition("=")
-        for number, row in rows_of(Path(name)):
+        for number, _, _, row in lines(name):
             if "responses_create_params" not in row and "task_input" not in row:
-                raise BadInput(f"{name}, line {number} is no task: it has no responses_create_params.")
+                raise BadInput(f"{name}:{number}: no task: it has no responses_create_params")
+            if type(row.get(TASK, 0)) is not int:
+                raise BadInput(f"{name}:{number}: {TASK} is no whole number. Remove it, or write one")
             if TASK in row:
                 numbered += 1
             elif scored:
-                raise BadInput(f"{name}, line {number} has no {TASK}: which rollouts are its own? With --scored give the shards of the earlier stage.")
+                raise BadInput(f"{name}:{number}: no {TASK}: which rollouts are its own? With --scored give the shards of the earlier stage")
             else:
                 row[TASK] = first + counted
                 counted += 1
             if numbered and counted:
-                raise BadInput(f"{name}, line {number}: some rows have {TASK}, others have not. Number all of them, or none.")
+                raise BadInput(f"{name}:{number}: some rows have {TASK}, others have not. Number all of them, or none")
             if agent:
                 row["agent_ref"] = {"name": agent}
             yield row
@@ -83,11 +66,11 @@ def split(tasks: Iterator[dict], folder: Path, shards: int) -> int:
     """Write the shards into ``folder`` and return the number of tasks."""
     seen: set[int] = set()
     with ExitStack() as stack:
-        files = [stack.enter_context((folder / f"shard-{n:03}.jsonl").open("w", encoding="utf-8")) for n in range(shards)]
+        files = [stack.enter_context((folder / f"shard-{n:03}.jsonl").open("wb")) for n in range(shards)]
         for task in tasks:
             if task[TASK] in seen:
                 raise BadInput(f"Two tasks have the number {task[TASK]} in {TASK}. Split files that were numbered together, or remove the numbers.")
-            files[len(seen) % shards].write(json.dumps(task, ensure_ascii=False) + "\n")
+            files[len(seen) % shards].write(dumps(task))
             seen.add(task[TASK])
     if len(seen) < shards:
         raise BadInput(f"{len(seen)} tasks are too few for {shards} shards. Check --keep, or lower --shards.")
@@ -109,12 +92,13 @@ def main() -> int:
         parser.error("--scored and --keep belong together")
     if args.output.exists():
         parser.error(f"{args.output} exists already: a run may be using its shards. Choose a new folder")
+    left_out: Counter[str] = Counter()
     work = args.output.with_name(f".{args.output.name}.tmp")
     shutil.rmtree(work, ignore_errors=True)
     try:
         tasks = tasks_of(args.tasks, args.first, bool(args.scored))
         if args.scored:
-            rewards, (low, high) = mean_rewards(args.scored), args.keep
+            rewards, (low, high) = mean_rewards(args.scored, left_out), args.keep
             tasks = (task for task in tasks if task[TASK] in rewards and low <= rewards[task[TASK]] <= high)
         work.mkdir(parents=True)
         count = split(tasks, work, args.shards)
@@ -123,6 +107,8 @@ def main() -> int:
         shutil.rmtree(work, ignore_errors=True)
         print(f"split_tasks.py: {error}", file=sys.stderr)
         return 2
+    for reason, rollouts in left_out.most_common():
+        print(f"{args.scored}: {rollouts} {'rollout' if rollouts == 1 else 'rollouts'} not counted: {reason}")
     print(f"{args.output}: {count} tasks in {args.shards} {'shard' if args.shards == 1 else 'shards'}")
     return 0
 

@@ -13,7 +13,6 @@ Exit code: 0 nothing is left to run, 1 something is, or a watched shard stalls, 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import statistics
 import sys
@@ -23,13 +22,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-KEY = ("_ng_task_index", "_ng_rollout_index")
+from rollouts import REPEAT, TASK, BadInput, lines
+
 BLOCK = 1 << 20  # bytes
 HEADER = f"{'shard':<12}{'state':<13}{'done':>9}{'of':>9}{'failures':>10}{'given up':>10}{'idle s':>8}{'/min':>8}{'min left':>10}"
-
-
-class BadInput(Exception):
-    """What is wrong with the input, in one line that says what to do."""
 
 
 def count_lines(path: Path) -> int:
@@ -41,24 +37,14 @@ def count_lines(path: Path) -> int:
         return 0
 
 
-def rows_of(path: Path) -> Iterator[dict]:
-    """The complete rows of a file that may be growing."""
-    try:
-        with path.open("rb") as lines:
-            for number, line in enumerate(lines, 1):
-                if line.endswith(b"\n") and line.strip():
-                    yield json.loads(line)
-    except FileNotFoundError:
+def keys_of(path: Path) -> Iterator[tuple[tuple[int, int], dict]]:
+    """Task and repeat of each complete row of a file that may be growing, and the row. A missing or empty file has none."""
+    if not path.exists() or not path.stat().st_size:
         return
-    except ValueError:
-        raise BadInput(f"{path}, line {number} is not JSON. Did two runs write this shard?") from None
-
-
-def keys_of(path: Path) -> Iterator[tuple[int, int]]:
-    for row in rows_of(path):
-        if any(part not in row for part in KEY):
-            raise BadInput(f"{path} holds a row without {' or '.join(KEY)}. Is it what gym eval run wrote?")
-        yield row[KEY[0]], row[KEY[1]]
+    for number, _, _, row in lines(path, torn_end=True):
+        if any(type(row.get(part)) is not int for part in (TASK, REPEAT)):
+            raise BadInput(f"{path}:{number}: a row without {TASK} or {REPEAT}. Is it what gym eval run wrote?")
+        yield (row[TASK], row[REPEAT]), row
 
 
 @dataclass
@@ -88,13 +74,13 @@ def look(name: str, folder: Path) -> Shard:
     inputs = folder / "rollouts_materialized_inputs.jsonl"
     attempts, final = Counter(), set()
     limit = int(os.environ.get("NEMO_GYM_MAX_ROLLOUT_ATTEMPTS") or 3)
-    for row, key in zip(rows_of(failures), keys_of(failures)):
+    for key, row in keys_of(failures):
         attempts[key] += 1
         if row.get("_ng_failure_terminal"):
             final.add(key)
     given_up = final | {key for key, count in attempts.items() if count >= limit}
     if given_up:  # one that succeeded in the end is done, not given up
-        given_up -= set(keys_of(rollouts))
+        given_up -= {key for key, _ in keys_of(rollouts)}
     now = time.time()
     # Until there are rollouts, the logs show that servers start; afterwards they would hide that none is finished.
     files = [path for path in (rollouts, failures, inputs) if path.exists()] or list(folder.glob("*"))
@@ -104,8 +90,8 @@ def look(name: str, folder: Path) -> Shard:
 
 def missing(folder: Path) -> list[tuple[int, int]]:
     """Task and repeat of each rollout that has no row."""
-    done = set(keys_of(folder / "rollouts.jsonl"))
-    return sorted(set(keys_of(folder / "rollouts_materialized_inputs.jsonl")) - done)
+    done = {key for key, _ in keys_of(folder / "rollouts.jsonl")}
+    return sorted({key for key, _ in keys_of(folder / "rollouts_materialized_inputs.jsonl")} - done)
 
 
 def table(shards: list[Shard], before: dict[str, Shard], stall: float) -> tuple[list[str], bool]:
