@@ -39,13 +39,18 @@ def loads(text: bytes | str):
 def plain(value) -> bool:
     """Whether orjson and json write a value with the same bytes: numbers without exponent, of at most 64 bits."""
     kind = type(value)
-    if kind is str or kind is bool or value is None:
-        return True
     if kind is dict:
-        return all(map(plain, value.values()))
-    if kind is list:
-        return all(map(plain, value))
-    return -(2**63) <= value < 2**64 if kind is int else value == 0 or 1e-4 <= abs(value) < 1e16
+        value = value.values()
+    elif kind is float:
+        return value == 0 or 1e-4 <= abs(value) < 1e16
+    elif kind is int:
+        return -(2**63) <= value < 2**64
+    elif kind is not list:
+        return True
+    for inner in value:
+        if type(inner) is not str and not plain(inner):
+            return False
+    return True
 
 
 def _float(value):
@@ -57,14 +62,15 @@ def _float(value):
     return float(value) if type(value) is int and not -(2**63) <= value < 2**64 and abs(value) < 10**308 else value
 
 
-def dumps(row: object) -> bytes:
-    """A row as one line of JSONL."""
-    if orjson and plain(row):
+def dumps(row: object, numbers: object = None) -> bytes:
+    """A row as one line of JSONL. ``numbers``: the values in it that may hold numbers; without, all are looked at."""
+    same = plain(row if numbers is None else numbers)
+    if orjson and same:
         try:
             return orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)
         except TypeError:  # lone surrogates
             pass
-    row = row if plain(row) else _float(row)
+    row = row if same else _float(row)
     try:
         return (json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n").encode()
     except UnicodeEncodeError:

@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from jsonl import BadInput, digest, dumps, lines, loads, raw_lines, row_at, writing  # noqa: F401 (so that scripts have all from here)
+from jsonl import BadInput, digest, dumps, lines, loads, plain, raw_lines, row_at, writing  # noqa: F401 (so that scripts have all from here)
 
 TASK, REPEAT = "_ng_task_index", "_ng_rollout_index"
 LISTS = "the output is a list of lists: an agent with return_transitions: true wrote it"
@@ -240,6 +240,11 @@ def unusable(row: dict) -> str | None:
 def unanswered(row: dict) -> str | None:
     """Why a rollout holds no answer, or None: the last turn of the model needs a call, or text after its reasoning."""
     output = row["response"].get("output")
+    last = output[-1] if type(output) is list and output else None
+    if type(last) is dict and last.get("type") == "message" and last.get("role") == "assistant":  # mostly that is all
+        text = text_in(last.get("content"))
+        if text and not text.isspace() and not may_think(text):
+            return None
     if not output or type(output) is not list:
         return "no answer: the output is empty"
     texts, turn = [], False
@@ -299,10 +304,19 @@ CALLS = ("<tool_call", "<function=", "<function_call", "<invoke ", "[TOOL_CALLS]
 
 def text_in(content) -> str:
     """The text of a content, whatever else is in it."""
-    if isinstance(content, str):
+    if type(content) is str:
         return content
-    texts = [part.get("text") or part.get("refusal") if isinstance(part, dict) else part for part in content] if isinstance(content, list) else []
-    return "".join(text for text in texts if isinstance(text, str))
+    if type(content) is not list:
+        return ""
+    texts = [part.get("text") or part.get("refusal") if type(part) is dict else part for part in content]
+    if len(texts) == 1 and type(texts[0]) is str:  # nearly always
+        return texts[0]
+    return "".join([text for text in texts if type(text) is str])
+
+
+def may_think(text: str) -> bool:
+    """Whether marks of reasoning can be in a text; nearly all texts are done with the search for single characters."""
+    return (">" in text and ("think" in text or "<|channel|>" in text)) or ("]" in text and "THINK]" in text) or "\u25b7" in text
 
 
 def split_thoughts(text: str) -> tuple[list[str | None], str]:
@@ -310,7 +324,7 @@ def split_thoughts(text: str) -> tuple[list[str | None], str]:
 
     `<think>…</think>` at the start and a lone `</think>` are reasoning; marks in any other place raise Unclear.
     """
-    if "think>" not in text and "THINK]" not in text and "think▷" not in text and "thinking>" not in text and "<|channel|>" not in text:
+    if not may_think(text):
         return [], text
     found = [pair for pair in THINK if pair[0] in text or pair[1] in text]
     if len(found) > 1 or "<|channel|>" in text:
@@ -344,7 +358,7 @@ def call_in_text(text: str, tools: tuple[str, ...] = ()) -> str | None:
 def thoughts_in(item: dict) -> list[str]:
     """The texts of a reasoning item; none if its content is encrypted."""
     given = item.get("summary") or item.get("content")
-    return [text for text in (text_in([part]) for part in (given if isinstance(given, list) else [given])) if text]
+    return [text for text in [text_in([part]) for part in (given if type(given) is list else [given])] if text]
 
 
 class Call(NamedTuple):
@@ -372,27 +386,37 @@ class Said(NamedTuple):
 def said(row: dict) -> Said:
     """Walk through the items of a rollout."""
     texts, thoughts, calls, ends = [], [], [], None
-    pending: dict[object, list[int]] = {}
+    pending: dict[object, list[list]] = {}
+    waiting, before, doubtful = 0, None, False  # calls without a result so far; the item before; the model goes on without it
     items = list_of(row["response"], "output")
     for item in items:
-        kind, role = item.get("type") or "message", item.get("role")
-        if kind == "message" and role == "assistant":
+        kind = item.get("type") or "message"
+        if kind == "message":
+            if item.get("role") != "assistant":
+                before = None
+                continue
             texts.append(text_in(item.get("content")))
+            doubtful |= waiting > 0
         elif kind == "reasoning":
             thoughts += thoughts_in(item)
+            doubtful |= waiting > 0
+            before = kind
             continue
         elif kind in CALL_ITEMS:
-            pending.setdefault(str(item.get("call_id")), []).append(len(calls))
-            arguments = item.get("arguments") if kind == "function_call" else {"input": item.get("input")}
-            calls.append(Call(str(item.get("name")), arguments, None))
+            doubtful |= waiting > 0 and before not in CALL_ITEMS
+            waiting += 1
+            call = [str(item.get("name")), item.get("arguments") if kind == "function_call" else {"input": item.get("input")}, None]
+            calls.append(call)
+            pending.setdefault(str(item.get("call_id")), []).append(call)
         elif kind in RESULT_ITEMS:
             if places := pending.get(str(item.get("call_id"))):
-                place = places.pop(0)
-                calls[place] = calls[place]._replace(result=item.get("output"))
+                places.pop(0)[2] = item.get("output")
+                waiting -= 1
         else:
+            before = None
             continue
-        ends = kind
-    return Said(texts, thoughts, calls, lost_calls(items) if calls else 0, ends)
+        before = ends = kind
+    return Said(texts, thoughts, [Call(*call) for call in calls], lost_calls(items) if doubtful else 0, ends)
 
 
 def lost_calls(items: list[dict], prompt: int = 0) -> int:
@@ -437,7 +461,9 @@ def arguments_in(call: Call):
 
 def answer_key(seen: Said) -> int:
     """A hash of what the model said and called, without ids: two answers of one process are the same if it is."""
-    return hash((tuple(seen.texts), tuple(seen.thoughts), tuple((call.name, frozen(arguments_in(call))) for call in seen.calls)))
+    if not seen.calls:
+        return hash((*seen.texts, None, *seen.thoughts))
+    return hash((*seen.texts, None, *seen.thoughts, None, *[(call.name, frozen(arguments_in(call))) for call in seen.calls]))
 
 
 def tools_offered(row: dict) -> list[dict]:

@@ -24,7 +24,7 @@ from check_training_set import check
 from preference_pairs import dpo
 from review_sheets import VERDICTS, merge, sample
 from rollout_filters import by_task
-from rollout_to_chat import REASONING, convert, source_of
+from rollout_to_chat import REASONING, convert, numbers_in, source_of
 from rollouts import REPEAT, TASK, BadInput, NoChat, Rollouts, Seen, digest, dumps, key_of, lines, raw_lines, row_at, unmeasured, writing
 from set_helpers import fail, group_reader, is_number, listed
 
@@ -46,7 +46,7 @@ def sft(args) -> int:
             if tools:
                 row["tools"] = tools
             row["source"] = source_of(rollout)
-            out.write(dumps(row))
+            out.write(dumps(row, numbers_in(row)))
             rows += 1
             tasks.add(task)
         print(f"{args.rollouts}: {run.count} rollouts\n{listed(run, reasons)}", end="")

@@ -29,7 +29,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rollouts import (
-    BadInput, NoChat, Rollouts, cut_off, dumps, field_of, frozen, lines, loads, lost_calls, prompt_items, split_thoughts, tokens_of, unanswered, writing,
+    BadInput, NoChat, Rollouts, cut_off, dumps, field_of, frozen, lines, loads, lost_calls, prompt_items, may_think, plain, split_thoughts, tokens_of, unanswered, writing,
 )
 
 __all__ = ["cut_off", "tokens_of", "writing"]
@@ -44,8 +44,10 @@ dump = dumps
 
 def text_of(content) -> str:
     """The text of a content, which is None, a string or a list of parts. Raises NoChat for images, audio and files."""
-    if content is None or isinstance(content, str):
+    if content is None or type(content) is str:
         return content or ""
+    if type(content) is list and len(content) == 1 and type(content[0]) is dict and content[0].get("type") in TEXT_PARTS and type(content[0].get("text")) is str:
+        return content[0]["text"]  # nearly always
     if not isinstance(content, list):
         raise NoChat(f"content that is a {type(content).__name__}")
     texts = []
@@ -75,79 +77,68 @@ def tool_call(call_id, name, arguments) -> dict:
     return {"id": call_id, "type": "function", "function": {"name": name, "arguments": arguments_of(arguments)}}
 
 
-class _Messages:
-    """Collects items into messages. Assistant items that follow each other become one message, as the model saw them."""
+class _Turn:
+    """Assistant items that follow each other: they become one message, as the model saw them."""
+
+    __slots__ = ("thoughts", "texts", "calls", "reasoning")
 
     def __init__(self, reasoning: str) -> None:
-        self.done: list[dict] = []
-        self.first: int | None = None  # the first message of the model that holds an item of response.output
-        self.last = 0  # how many messages there are up to the model's last one
-        self.open: list | None = None  # thoughts, texts, calls
-        self.reasoning, self.calls = reasoning, set()
-
-    def close(self) -> None:
-        thoughts, texts, calls = self.open
-        message = {"role": "assistant"}
-        if thoughts and self.reasoning == "field":
-            message["reasoning_content"] = "\n".join(thoughts)
-        message["content"] = "".join(texts)
-        if calls:
-            message["tool_calls"] = calls
-        self.done.append(message)
-        self.open, self.last = None, len(self.done)
+        self.thoughts, self.texts, self.calls, self.reasoning = [], [], [], reasoning
 
     def think(self, text: str) -> None:
-        self.open[0].append(text)
+        self.thoughts.append(text)
         if self.reasoning == "think":
-            self.open[1].append(f"<think>{text}</think>")
+            self.texts.append(f"<think>{text}</think>")
 
-    def say(self, text: str) -> None:
-        """A text of the model, in which reasoning may stand."""
-        if self.reasoning != "think":
-            thoughts, text = split_thoughts(text)
-            self.open[0].extend(filter(None, thoughts))
-        self.open[1].append(text)
-
-    def call(self, call_id, name, arguments) -> None:
-        self.open[2].append(tool_call(call_id, name, arguments))
-        self.calls.add(str(call_id))
-
-    def add(self, item: dict, output: bool) -> None:
-        kind, role = item.get("type") or "message", item.get("role")
-        if kind == "message" and role == "assistant" or kind == "function_call" or kind == "reasoning":
-            if self.open is None:
-                self.open = [], [], []
-            if output and self.first is None:
-                self.first = len(self.done)
-            if kind == "function_call":
-                self.call(item.get("call_id"), item.get("name"), item.get("arguments"))
-            elif kind == "reasoning":
-                given = item.get("summary") or item.get("content") or ()
-                for text in filter(None, [text_of([part]) for part in given] if isinstance(given, list) else [text_of(given or "")]):
+    def add(self, item: dict, kind: str) -> None:
+        if kind == "function_call":
+            self.calls.append(tool_call(item.get("call_id"), item.get("name"), item.get("arguments")))
+        elif kind == "reasoning":
+            given = item.get("summary") or item.get("content") or ()
+            for part in given if type(given) is list else [given]:
+                if text := text_of([part] if type(part) is dict else part):
                     self.think(text)
-            else:
-                if thought := item.get("reasoning_content") or item.get("reasoning"):
-                    self.think(text_of(thought))
-                self.say(text_of(item.get("content")))
-                for call in item.get("tool_calls") or ():
-                    function = call.get("function") if isinstance(call, dict) else None
-                    if not isinstance(function, dict):
-                        raise NoChat("a tool call without a function")
-                    self.call(call.get("id"), function.get("name"), function.get("arguments"))
-            return
-        if self.open is not None:
-            self.close()
-        if kind == "function_call_output" or kind == "message" and role == "tool":
-            name = item.get("call_id") if kind == "function_call_output" else item.get("tool_call_id")
-            if str(name) not in self.calls:
-                raise NoChat("a tool result without its call")
-            self.done.append({"role": "tool", "tool_call_id": name, "content": text_of(item.get("output" if kind == "function_call_output" else "content"))})
-        elif kind != "message":
-            raise NoChat(f"item of type {kind}")
-        elif role in ("user", "system", "developer"):
-            self.done.append({"role": "system" if role == "developer" else role, "content": text_of(item.get("content"))})
         else:
-            raise NoChat(f"message with the role {role}")
+            if thought := item.get("reasoning_content") or item.get("reasoning"):
+                self.think(text_of(thought))
+            text = text_of(item.get("content"))
+            if self.reasoning != "think" and may_think(text):
+                thoughts, text = split_thoughts(text)
+                self.thoughts += filter(None, thoughts)
+            self.texts.append(text)
+            for call in item.get("tool_calls") or ():
+                function = call.get("function") if isinstance(call, dict) else None
+                if not isinstance(function, dict):
+                    raise NoChat("a tool call without a function")
+                self.calls.append(tool_call(call.get("id"), function.get("name"), function.get("arguments")))
+
+    def message(self) -> dict:
+        texts = self.texts
+        message = {"role": "assistant"}
+        if self.thoughts and self.reasoning == "field":
+            message["reasoning_content"] = "\n".join(self.thoughts)
+        message["content"] = texts[0] if len(texts) == 1 else "".join(texts)
+        if self.calls:
+            message["tool_calls"] = self.calls
+        return message
+
+
+def _other(item: dict, kind: str) -> dict:
+    """The message of an item that is not the model's."""
+    role = item.get("role")
+    if kind == "function_call_output":
+        content = item.get("output")
+        return {"role": "tool", "tool_call_id": item.get("call_id"), "content": content if type(content) is str else text_of(content)}
+    if kind != "message":
+        raise NoChat(f"item of type {kind}")
+    if role == "user" or role == "system":
+        content = item.get("content")
+        return {"role": role, "content": content if type(content) is str else text_of(content)}
+    if role == "developer":
+        return {"role": "system", "content": text_of(item.get("content"))}
+    if role == "tool":
+        return {"role": "tool", "tool_call_id": item.get("tool_call_id"), "content": text_of(item.get("content"))}
+    raise NoChat(f"message with the role {role}")
 
 
 _tools: tuple = ([], [])
@@ -182,25 +173,53 @@ def convert(rollout: dict, reasoning: str = "think") -> tuple[list[dict], list[d
     params, response = rollout.get("responses_create_params"), rollout.get("response")
     if not isinstance(params, dict) or not isinstance(response, dict):
         raise NoChat("no responses_create_params or no response")
-    if why := unanswered(rollout):
-        raise NoChat(why)
-    given, output = prompt_items(params), response["output"]
-    messages = _Messages(reasoning)
+    if not (output := response.get("output")) or type(output) is not list:
+        raise NoChat(unanswered(rollout))
+    given = prompt_items(params)
+    items, own, turn, start, last = given + output, len(given), None, None, 0
+    done: list[dict] = []
+    called, waiting, doubtful, before = set(), 0, False, None
     if params.get("instructions"):
-        messages.done.append({"role": "system", "content": text_of(params["instructions"])})
-    for items, own in ((given, False), (output, True)):
-        for item in items:
-            if type(item) is not dict:
-                raise NoChat(f"item of type {type(item).__name__}")
-            messages.add(item, own)
-    if messages.open is not None:
-        messages.close()
-    if messages.calls and lost_calls(given + output, len(given)):
+        done.append({"role": "system", "content": text_of(params["instructions"])})
+    for number, item in enumerate(items):
+        if type(item) is not dict:
+            raise NoChat(unanswered(rollout) or f"item of type {type(item).__name__}")
+        kind = item.get("type") or "message"
+        if kind == "function_call" or kind == "reasoning" or kind == "message" and item.get("role") == "assistant":
+            if turn is None:
+                turn = _Turn(reasoning)
+            if start is None and number >= own:
+                start = len(done)
+            count = len(turn.calls)
+            turn.add(item, kind)
+            # A turn that goes on while calls wait for their results: look closer at the end.
+            doubtful |= waiting > 0 and (kind != "function_call" or before != kind)
+            for call in turn.calls[count:]:
+                called.add(str(call["id"]))
+                waiting += 1
+        else:
+            if turn is not None:
+                done.append(turn.message())
+                turn, last = None, len(done)
+            message = _other(item, kind)
+            if message["role"] == "tool":
+                if str(message["tool_call_id"]) not in called:
+                    raise NoChat("a tool result without its call")
+                waiting -= 1
+            done.append(message)
+        before = kind
+    if turn is not None:
+        done.append(turn.message())
+        last = len(done)
+    if doubtful and lost_calls(items, own):
         raise NoChat("a tool call without its result")
 
-    start, done = messages.first, messages.done[: messages.last]
+    del done[last:]
     if start is None:
-        raise NoChat("no answer: the model said nothing")
+        raise NoChat(unanswered(rollout) or "no answer: the model said nothing")
+    text = done[-1]["content"]
+    if (not text or text.isspace() or may_think(text)) and (why := unanswered(rollout)):
+        raise NoChat(why)
     while len(done) > 1 and done[0]["role"] == done[1]["role"] == "system":  # many templates take one, at the start
         done[:2] = [{"role": "system", "content": f"{done[0]['content']}\n\n{done[1]['content']}"}]
         start -= 1
@@ -220,6 +239,21 @@ def messages_key(messages: list[dict]) -> int:
 def answer_of(completion: list[dict]) -> int:
     """The ``messages_key`` of the model's own messages."""
     return messages_key([message for message in completion if message["role"] == "assistant"])
+
+
+_plain: list = []
+
+
+def numbers_in(row: dict) -> list:
+    """The parts of a training row that may hold numbers: for `dumps`, which need not look at the texts."""
+    global _plain
+    parts = [row["source"], *[message["tool_calls"] for part in ("messages", "prompt", "completion") for message in row.get(part, ()) if "tool_calls" in message]]
+    tools = row.get("tools")
+    if tools is not None and tools is not _plain:  # mostly the same as in the row before
+        parts.append(tools)
+        if plain(tools):
+            _plain = tools
+    return parts
 
 
 def source_of(rollout: dict) -> dict:
