@@ -39,6 +39,7 @@ extensions = [
     "plot",
     "facts",
     "markdown_twins",
+    "llms",
     "publish",
     "problems",
     "template_table",

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from difflib import unified_diff
 from functools import cache
-from posixpath import splitext
+from pathlib import Path
 from urllib.parse import unquote, urldefrag
 
+import llms
 import minutes
 import problems
 import pytest
+import twin_parts
+import yaml
 from bs4 import BeautifulSoup, Tag
 from markdown_it import MarkdownIt
 from site_map import GUIDES, HTML, PAGES, SourcePage
 
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-NAMES = {page.name for page in PAGES}
 FOR_THE_SCREEN = "a.headerlink, search, script, style, button, input, label[for=gym-filter], .sd-octicon"
 
 
@@ -32,8 +36,29 @@ def body(page: SourcePage) -> Tag:
 
 
 @cache
+def parts(page: SourcePage) -> list[str]:
+    """The parts of a twin that is too long for one file, in order."""
+    text = (HTML / f"{page.name}.md").read_text(encoding="utf-8")
+    listing = text.partition(f"{twin_parts.LISTING}\n")[2]
+    return [f"{page.name}/{name}.md" for name in re.findall(rf"\]\({re.escape(page.path.stem)}/([^)]+)\.md\)", listing)]
+
+
+@cache
 def text_of(page: SourcePage) -> str:
-    return (HTML / f"{page.name}.md").read_text(encoding="utf-8")
+    """The twin, with its parts in their place."""
+    text = (HTML / f"{page.name}.md").read_text(encoding="utf-8").partition(f"{twin_parts.LISTING}\n")[0]
+    return text + "".join((HTML / part).read_text(encoding="utf-8").partition("\n\n")[2] for part in parts(page))
+
+
+@cache
+def files(page: SourcePage) -> list[tuple[str, Tag]]:
+    """The twin and its parts, each by its address, without what only leads from one to the other."""
+    found = [(f"{page.name}.md", (HTML / f"{page.name}.md").read_text(encoding="utf-8").partition(f"{twin_parts.LISTING}\n")[0])]
+    found += [(part, (HTML / part).read_text(encoding="utf-8").partition("\n\n")[2]) for part in parts(page)]
+    return [(place, BeautifulSoup(MarkdownIt("commonmark").enable("table").render(text), "html.parser")) for place, text in found]
+
+
+WHOLE = {part: f"{page.name}.md" for page in PAGES for part in parts(page)} if (HTML / "llms.txt").exists() else {}
 
 
 @cache
@@ -63,13 +88,19 @@ def test_no_title_is_lost(page: SourcePage) -> None:
 
 @every_page
 def test_no_link_is_lost_or_leads_elsewhere(page: SourcePage) -> None:
-    def at_the_twin(link: str) -> str:
-        address, anchor = urldefrag(link)
-        name, suffix = splitext((HTML / page.name).parent.joinpath(address).resolve().relative_to(HTML).as_posix()) if ":" not in link else ("", "")
-        return link.replace(".html", ".md") if suffix == ".html" and name in NAMES else link
+    """In order; a link into a long twin leads to the part that holds the anchor."""
 
-    links = [[(joined(e), e["href"]) for e in tree(page).select("a[href]")] for tree in (body, twin)]
-    assert same([(text, at_the_twin(link)) for text, link in links[0]], links[1]) == ""
+    def named(place: str, link: str) -> str:
+        if ":" in link:
+            return link
+        address, anchor = urldefrag(link)
+        path = (HTML / place).parent.joinpath(unquote(address)).resolve() if address else HTML / place
+        name = path.relative_to(HTML).as_posix()
+        return f"{WHOLE.get(name, name).replace('.html', '.md')}#{anchor}"
+
+    written = [(joined(e), named(place, e["href"])) for place, tree in files(page) for e in tree.select("a[href]")]
+    shown = [(joined(e), named(f"{page.name}.html", e["href"])) for e in body(page).select("a[href]")]
+    assert same(shown, written) == ""
 
 
 @every_page
@@ -104,35 +135,69 @@ def test_no_word_is_lost(page: SourcePage) -> None:
 
 @every_page
 def test_links_of_the_twin_resolve(page: SourcePage) -> None:
-    assert broken(page.name, text_of(page), twin(page)) == []
+    for place, tree in files(page):
+        assert broken(place, tree) == []
 
 
-def broken(name: str, text: str, tree: Tag) -> list[str]:
+def broken(place: str, tree: Tag) -> list[str]:
     result = []
     for link in (element["href"] for element in tree.select("a[href]")):
         if re.match(r"[a-z]+:", link):
             continue
         address, anchor = urldefrag(link)
-        target = (HTML / name).parent.joinpath(unquote(address)).resolve() if address else HTML / f"{name}.md"
-        source = next((page for page in PAGES if HTML / f"{page.name}.md" == target), None)
-        if not target.is_file() or not target.is_relative_to(HTML) or (anchor and source and anchor not in anchors(source)):
+        target = (HTML / place).parent.joinpath(unquote(address)).resolve() if address else HTML / place
+        if not target.is_file() or not target.is_relative_to(HTML) or (anchor and target.suffix == ".md" and anchor not in anchors(target)):
             result.append(link)
     return result
 
 
 @cache
-def anchors(page: SourcePage) -> set[str]:
+def anchors(file: Path) -> set[str]:
     """What a Markdown viewer lets one link to: named places, and headings by their text in lower case."""
-    text = text_of(page)
-    titles = [re.sub(r"[^\w\- ]", "", e.get_text().strip().lower()).replace(" ", "-") for e in twin(page).select("h1, h2, h3, h4, h5, h6")]
+    text = file.read_text(encoding="utf-8")
+    tree = BeautifulSoup(MarkdownIt("commonmark").enable("table").render(text), "html.parser")
+    titles = [re.sub(r"[^\w\- ]", "", e.get_text().strip().lower()).replace(" ", "-") for e in tree.select("h1, h2, h3, h4, h5, h6")]
     return set(re.findall(r'<a id="([^"]+)"></a>', text)) | set(titles)
+
+
+@every_page
+def test_no_twin_is_too_long_to_read(page: SourcePage) -> None:
+    sizes = {name: (HTML / name).stat().st_size for name in [f"{page.name}.md", *parts(page)]}
+    assert {name: size for name, size in sizes.items() if size > 60_000} == {}
+    assert all(WHOLE[part] == f"{page.name}.md" for part in parts(page))
+
+
+def test_a_program_finds_every_job_within_two_fetches() -> None:
+    """llms.txt is the first; the file that it names for a job is the second, and holds the section."""
+    text = (HTML / "llms.txt").read_text(encoding="utf-8")
+    found = re.findall(r"^  - \[([^]]+)\]\(([^)#]+)#([^)]+)\)$", text, re.M)
+    wanted = [job for its in yaml.safe_load(llms.JOBS.read_text(encoding="utf-8")).values() for job in its["jobs"]]
+    assert [job for job, _, _ in found] and sorted(job for job, _, _ in found) == sorted(wanted)
+    assert [(job, address) for job, address, anchor in found if anchor not in anchors(HTML / address)] == []
+    named = {page.name for page in PAGES if page.type != "index" and page.path.parent.name in ("how-to", "reference")}
+    assert {WHOLE.get(address, address).removesuffix(".md") for _, address, _ in found} == named, "each guide and reference does a job"
+
+
+def test_the_skill_is_where_managers_look() -> None:
+    first, second = (json.loads((HTML / ".well-known" / folder / "index.json").read_text(encoding="utf-8")) for folder in ("skills", "agent-skills"))
+    (entry,), (listed,) = first["skills"], second["skills"]
+    for folder in ("skills", "agent-skills"):
+        place = f".well-known/{folder}/{entry['name']}/SKILL.md"
+        text = (HTML / place).read_text(encoding="utf-8")
+        about = yaml.safe_load(text.split("---\n")[1])
+        assert (about["name"], about["description"]) == (entry["name"], entry["description"]) == (listed["name"], listed["description"])
+        assert len(about["description"]) <= 1024 and re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", about["name"])
+        assert broken(place, BeautifulSoup(MarkdownIt("commonmark").render(text.split("---\n", 2)[2]), "html.parser")) == []
+    assert listed["digest"] == "sha256:" + hashlib.sha256((HTML / ".well-known/agent-skills" / listed["url"]).read_bytes()).hexdigest()
 
 
 def test_llms_txt_names_each_page_with_its_description() -> None:
     text = (HTML / "llms.txt").read_text(encoding="utf-8")
     assert re.match(r"# .+\n\n> .+\n", text)
-    entries = re.findall(r"^- \[(.+?)\]\((.+?)\.md\): (.+)$", text, re.M)
-    assert {(name, description) for _, name, description in entries} == {(page.name, page.front_matter["description"]) for page in PAGES}
+    entries = re.findall(r"^- \[(.+?)\]\((training/.+?)\.md\): (.+)$", text, re.M)
+    told = {name: description for _, name, description in entries}
+    assert [page.name for page in PAGES if not told[page.name].startswith(page.front_matter["description"])] == []
+    assert [page.name for page in GUIDES if " Read it when " not in told[page.name]] == []
     assert {(title, name) for title, name, _ in entries} == {(page.headings[0][1], page.name) for page in PAGES}
 
 
@@ -141,7 +206,7 @@ def test_llms_full_txt_holds_each_page_with_links_that_work_from_there() -> None
     tree = BeautifulSoup(MarkdownIt("commonmark").enable("table").render(text), "html.parser")
     assert len(tree.select("h1")) == len(PAGES)
     assert len(tree.select("pre")) == sum(len(twin(page).select("pre")) for page in PAGES)
-    assert broken("llms-full.txt", text, tree) == []
+    assert broken("llms-full.txt", tree) == []
 
 
 @every_page
@@ -158,7 +223,7 @@ READ = [page for page in GUIDES if page.name != problems.HOME]
 def test_the_minutes_of_a_guide_are_those_of_its_words(page: SourcePage) -> None:
     """Within three tenths: lists of files and addresses of links are not read."""
     text = (HTML / f"{page.name}.md").read_text(encoding="utf-8")
-    words = len(re.findall(r"\w[\w'-]*", re.sub(r"^\s*```.*?^\s*```", "", text, flags=re.M | re.S)))
+    words = len(re.findall(r"\w[\w'-]*", re.sub(r"^\s*```.*?^\s*```|^- \[`.*?$", "", text, flags=re.M | re.S)))
     assert int(re.search(r"^- read (\d+)(?: · do \d+)? min$", text, re.M)[1]) == pytest.approx(words / 230, rel=0.3)
 
 

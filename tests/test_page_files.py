@@ -67,5 +67,5 @@ def test_each_zip_holds_the_files_of_its_page(page: str) -> None:
         assert "{page-files}" not in (DOCS / f"{page}.md").read_text(encoding="utf-8")
         return
     names = {name.partition("/")[2] for name in zipfile.ZipFile(archive).namelist()}
-    assert names == set(files_of(DOCS, page))
+    assert names == {page_files.POINTER, *files_of(DOCS, page)}
     assert not any(part in page_files.LEFT_BEHIND for name in names for part in Path(name).parts)

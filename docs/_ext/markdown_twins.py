@@ -1,8 +1,8 @@
-"""Each page for programs that read: a Markdown twin at the same address, ``llms.txt`` and ``llms-full.txt``.
+"""Each page for programs that read: a Markdown twin at the same address, a long one in parts (``llms.py`` writes them all).
 
 A twin is made from the page's rendered body, so that whatever a reader sees is in it: includes, generated entries, cards,
 tabs. What only HTML can say (a tab, an admonition, a caption, the language of a block) is first put into elements that
-have a Markdown form; html-to-markdown does the rest. With a site address, the links in all these files are complete.
+have a Markdown form; html-to-markdown does the rest. With a site address, the links in these files are complete.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import posixpath
 import re
 from pathlib import Path
 
-import order
+import twin_parts
 from html_to_markdown import ConversionOptions, convert
 
 OPTIONS = ConversionOptions(compact_tables=True, br_in_tables=True, extract_metadata=False)
@@ -34,7 +34,7 @@ LINK = re.compile(r'(<a\b[^>]*? href=")([^"]*)"')
 PROSE = re.compile(r"<(pre|code)\b.*?</\1>|<[^>]*>|&lt;|[*`]", re.S)
 # Marks that the conversion carries through: an anchor, the title of a box, a backslash, a link into the site by its target.
 ANCHOR, BOX, BACKSLASH = re.compile("\ue000(.*?)\ue001\\s?"), re.compile("\n( *(?:> )+\\*\\*)\ue002"), "\ue003"
-INSIDE = re.compile(r"(?<=\]\()(<?)twin:([^)>#\s]*)")
+INSIDE = re.compile(r"(?<=\]\()(<?)twin:([^)>#\s]*)(?:#([^)>\s]*))?")
 
 
 def picture(svg: re.Match) -> str:
@@ -91,70 +91,72 @@ def markdown(body: str, docname: str, docnames: set[str]) -> str:
     return BOX.sub(r"\n\n\1", convert(body, OPTIONS).content).replace(BACKSLASH, "\\").strip()
 
 
-def located(text: str, docname: str | None, address: str) -> str:
-    """Write the links into the site for a reader of the twin of ``docname``, or of a file at the root."""
+def located(text: str, place: str | None, address: str, moved: dict[str, str]) -> str:
+    """Write the links into the site for a reader of the file ``place`` (without ``.md``), or of a file at the root.
+
+    ``moved``: the part of a twin that holds an anchor, as "NAME.md#anchor" -> "NAME/part.md".
+    """
     text = ANCHOR.sub(r'<a id="\1"></a>', text)
-    own, folder = f"{docname}.md", posixpath.dirname(docname or "")
+    own, folder = f"{place}.md", posixpath.dirname(place or "")
 
     def link(match: re.Match) -> str:
+        angle, path, anchor = match.groups()
+        path = moved.get(f"{path}#{anchor}", path)
+        where = f"#{anchor}" if anchor else ""
         if address:
-            return f"{match[1]}{address}{match[2]}"
-        return match[1] + ("" if match[2] == own and match.string[match.end()] == "#" else posixpath.relpath(match[2], folder or "."))
+            return f"{angle}{address}{path}{where}"
+        return angle + (where if path == own and anchor else posixpath.relpath(path, folder or ".") + where)
 
     return INSIDE.sub(link, text)
 
 
 def write_twin(app, pagename, templatename, context, doctree) -> None:
+    """Keep the twin as it is before its links are known, also for a later build that does not write this page again."""
     if doctree is None:
         return
     context["twin"] = twin = f"{posixpath.basename(pagename)}.md"
     context["metatags"] += f'<link rel="alternate" type="text/markdown" href="{twin}" />'
     parts = [markdown(context["body"], pagename, app.env.found_docs)]
     if description := context["meta"].get("description"):
-        title, _, rest = parts[0].partition("\n")
-        parts = [title, f"> {description}", rest.strip()]
+        # Anchors of the page as a whole stand before its title.
+        anchors, title, rest = re.match(r"((?:\ue000[^\ue001]*\ue001\s*)*)([^\n]*)\n?(.*)", parts[0], re.S).groups()
+        parts = [title, f"> {description}", f"{anchors.strip()}\n\n{rest.strip()}".strip()]
     if context.get("verified"):
         parts.append(context["verified"].text)
-    text = "\n\n".join(parts) + "\n"
-    # The second file is for llms-full.txt, also of a later build that does not write this page again.
-    for folder, place in ((app.outdir, pagename), (app.doctreedir, None)):
-        path = Path(folder, f"{pagename}.md")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(located(text, place, app.config.html_baseurl), encoding="utf-8")
+    put(Path(app.doctreedir, f"{pagename}.md"), "\n\n".join(parts) + "\n")
 
 
-def sections(app) -> dict[str, list[tuple[str, str, str]]]:
-    """Name, title and description of every page, in the order of the sidebar."""
-    listed = {label: [(page.docname, page.title, page.meta["description"]) for page in group] for label, group in order.groups(app.env)}
-    for group in listed.values():  # behind a hub, the pages below it
-        for name, *_ in list(group):
-            at = next(index for index, page in enumerate(group) if page[0] == name) + 1
-            group[at:at] = [(below, title, app.env.metadata[below]["description"]) for below, title in order.below(app.env, name)]
-    named = {name for group in listed.values() for name, _, _ in group}
-    others = sorted(set(app.env.found_docs) - named, key=lambda name: (name.count("/"), name))
-    return {"Start here": [(name, app.env.titles[name].astext(), app.env.metadata[name].get("description", "")) for name in others], **listed}
+def raw(app, docname: str) -> str:
+    return Path(app.doctreedir, f"{docname}.md").read_text(encoding="utf-8")
 
 
-def write_listings(app, exception) -> None:
-    if exception or app.builder.format != "html":
-        return
-    config, contents = app.config, sections(app)
-    description = app.env.metadata[config.root_doc].get("description", "")
-    lines = [
-        f"# {config.project}", "", f"> {description}", "",
-        f"These pages document nemo-gym {config.release}. Each page is Markdown at its own address with `.md` for `.html`.",
-    ]  # fmt: skip
-    for label, pages in contents.items():
-        lines += ["", f"## {label}", "", *(f"- [{title}](twin:{name}.md): {text}" for name, title, text in pages)]
-    lines += ["", "## Optional", "", "- [llms-full.txt](twin:llms-full.txt): all of these pages in one file", ""]
-    full = [Path(app.doctreedir, f"{name}.md").read_text(encoding="utf-8") for pages in contents.values() for name, _, _ in pages]
-    Path(app.outdir, "llms.txt").write_text(located("\n".join(lines), None, config.html_baseurl), encoding="utf-8")
-    Path(app.outdir, "llms-full.txt").write_text("\n---\n\n".join(full), encoding="utf-8")
+def put(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def write_all(app) -> dict[str, str]:
+    """Write every twin with its parts; where the anchors of the long ones are now."""
+    texts, moved = {}, {}
+    for docname in sorted(app.env.found_docs):
+        whole = raw(app, docname)
+        texts[docname], parts = twin_parts.split(whole, slug)
+        if parts:
+            title = whole.partition("\n")[0].removeprefix("# ")
+            listing = [f"- [{'; '.join(part.titles)}](twin:{docname}/{part.name}.md)" for part in parts]
+            texts[docname] += "\n".join([twin_parts.LISTING, "", *listing, ""])
+        for part in parts:
+            place = f"{docname}/{part.name}"
+            texts[place] = f"> A part of [{title}](twin:{docname}.md)\n\n{part.text}"
+            for anchor in [*ANCHOR.findall(part.text), *(slug(found) for _, found in twin_parts.headings(part.text))]:
+                moved.setdefault(f"{docname}.md#{anchor}", f"{place}.md")
+    for place, text in texts.items():
+        put(Path(app.outdir, f"{place}.md"), located(text, place, app.config.html_baseurl, moved))
+    return moved
 
 
 def setup(app) -> dict:
     # A change to this file writes every twin again.
     app.add_config_value("markdown_twins_changed", Path(__file__).stat().st_mtime_ns, "html", types=[int])
     app.connect("html-page-context", write_twin)
-    app.connect("build-finished", write_listings)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -26,6 +26,8 @@ SHARED_FILES = ["doubts.py", "jsonl.py", "practice_endpoint.py", "practice_tasks
 # What runs leave behind, for a copy of the repository without git.
 LEFT_BEHIND = {"__pycache__", "results", "outputs", "smollm2_tokenizer"}
 
+POINTER = "README.md"
+
 
 def files_of(docs: Path, docname: str) -> dict[str, Path]:
     """The files of a page by their name in its folder, its own ones first. What the page includes (.md) is part of it.
@@ -108,6 +110,21 @@ class PageFiles(SphinxDirective):
         return listing
 
 
+def pointer(app, pagename: str) -> str:
+    """For whoever finds the unpacked folder: which guide it belongs to, and where the others are."""
+    site = app.config.html_baseurl or "the site that this zip comes from, at "
+    return (
+        f"# {app.env.titles[pagename].astext()}\n\nThe files of one guide for nemo-gym {app.config.release}, run in this folder.\n\n"
+        f"- The guide as Markdown: {site}{pagename}.md\n- All guides, and when to read which: {site}llms.txt\n- The same as a skill: {site}SKILL.md\n"
+    )
+
+
+def put(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
+    entry = zipfile.ZipInfo(name)
+    entry.external_attr, entry.compress_type = 0o644 << 16, zipfile.ZIP_DEFLATED
+    archive.writestr(entry, content)
+
+
 def write(app, pagename, templatename, context, doctree) -> None:
     """Write a page's files together with the page; the same bytes on every run: fixed order, time and mode."""
     if "page-files" not in app.env.metadata.get(pagename, ()):
@@ -115,10 +132,9 @@ def write(app, pagename, templatename, context, doctree) -> None:
     target = Path(app.outdir, pagename)
     target.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(f"{target}.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        put(archive, f"{target.name}/{POINTER}", pointer(app, pagename).encode())
         for name, path in files_of(Path(app.srcdir), pagename).items():
-            entry = zipfile.ZipInfo(f"{target.name}/{name}")
-            entry.external_attr, entry.compress_type = 0o644 << 16, zipfile.ZIP_DEFLATED
-            archive.writestr(entry, path.read_bytes())
+            put(archive, f"{target.name}/{name}", path.read_bytes())
             copy = target / name
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, copy)
