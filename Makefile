@@ -67,7 +67,7 @@ else
 	&& { $(UV) pip install -q --python build/gym-$(GYM_VERSION)/bin/python --python-version $(GYM_MINIMUM_PYTHON) nemo-gym==$(GYM_VERSION) \
 	     || { echo "nemo-gym $(GYM_VERSION) cannot be installed. Is it a release? For example: make facts GYM_VERSION=0.6.0" >&2; exit 1; }; } \
 	&& build/gym-$(GYM_VERSION)/bin/python -m gym_facts build/facts-$(GYM_VERSION).json \
-	&& $(BIN)/python -m gym_facts.difference build/facts-$(GYM_VERSION).json docs/_ext/facts.json
+	&& $(BIN)/python -m gym_facts.difference build/facts-$(GYM_VERSION).json docs/_ext/facts.json $(if $(CHANGES),--page docs/_ext/changes.json)
 endif
 
 faults: .venv/test  ## plant faults in a copy, one by one, and see each caught: all, or FAULT=WORD

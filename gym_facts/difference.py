@@ -157,6 +157,25 @@ def moved(old: dict, new: dict) -> dict[str, str]:
     return dict(sorted((gone[0], here[0]) for gone, here in pairs if len(gone) == len(here) == 1))
 
 
+def differences(old: dict, new: dict) -> dict[str, dict]:
+    """For each kind what was added, removed, changed, and described in other words; each by its name, with what there is to say."""
+    found = {}
+    for kind, read in KINDS.items():
+        before, after = read(old), read(new)
+        changed = {name: list(changes(before[name], after[name])) for name in after if name in before}
+        changed = {name: told_ for name, told_ in changed.items() if told_}
+        same = (name for name in after if name in before and name not in changed)
+        parts = {
+            "added": {name: summary(after[name]) for name in after if name not in before},
+            "removed": {name: "" for name in before if name not in after},
+            "changed": {name: "; ".join(told_) for name, told_ in changed.items()},
+            "described in other words": {name: "" for name in same if before[name].get("described") != after[name].get("described")},
+        }
+        if any(parts.values()):
+            found[kind] = parts
+    return found
+
+
 def compare(old: dict, new: dict) -> Iterator[str]:
     """The lines of the report."""
     yield f"nemo-gym {old['release']} -> {new['release']}"
@@ -165,27 +184,18 @@ def compare(old: dict, new: dict) -> Iterator[str]:
     if moves := moved(old, new):
         yield f"\nClasses: {len(moves)} moved"
         yield from (f"  > {before}  to {after.rpartition(':')[0].removeprefix('built:')}" for before, after in moves.items())
-    for kind, read in KINDS.items():
-        before, after = read(old), read(new)
-        added = [name for name in after if name not in before]
-        removed = [name for name in before if name not in after]
-        changed = {name: list(changes(before[name], after[name])) for name in after if name in before}
-        changed = {name: found for name, found in changed.items() if found}
-        same = (name for name in after if name in before and name not in changed)
-        reworded = [name for name in same if before[name].get("described") != after[name].get("described")]
-        counts = {"added": added, "removed": removed, "changed": changed, "described in other words": reworded}
-        if any(counts.values()):
-            yield f"\n{kind}: {', '.join(f'{len(items)} {word}' for word, items in counts.items() if items)}"
-            yield from (f"  + {name}  {summary(after[name])}".rstrip() for name in added)
-            yield from (f"  - {name}" for name in removed)
-            yield from (f"  ~ {name}  {'; '.join(found)}" for name, found in changed.items())
-            yield from (f'  " {name}' for name in reworded)
+    signs = {"added": "+", "removed": "-", "changed": "~", "described in other words": '"'}
+    for kind, parts in differences(old, new).items():
+        yield f"\n{kind}: {', '.join(f'{len(items)} {word}' for word, items in parts.items() if items)}"
+        for word, items in parts.items():
+            yield from (f"  {signs[word]} {name}  {told_}".rstrip() for name, told_ in items.items())
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("old", type=Path, help="facts of the earlier release")
     parser.add_argument("new", type=Path, help="facts of the later release")
+    parser.add_argument("--page", type=Path, help="also write what a page shows of it, as JSON")
     arguments = parser.parse_args()
     found = []
     for path in (arguments.old, arguments.new):
@@ -195,6 +205,12 @@ def main() -> int:
             print(f"{path} is no file of facts: {error}", file=sys.stderr)
             return 2
     print("\n".join(compare(*found)))
+    if arguments.page:
+        releases = {"from": found[0]["release"], "to": found[1]["release"]}
+        kinds = ("Settings", "Commands", "Flags", "Environment variables")
+        shown_ = {kind: parts for kind, parts in differences(*found).items() if kind in kinds}
+        text = json.dumps(releases | shown_, indent=1, ensure_ascii=False)
+        arguments.page.write_text(f"{text}\n", encoding="utf-8")
     return 0
 
 

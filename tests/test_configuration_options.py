@@ -67,6 +67,25 @@ def test_old_command_names_lead_to_those_of_today(html: dict[str, str]) -> None:
         assert old in re.sub(r"<[^>]+>", "", html[f"{HUB}/commands"])
 
 
+def test_the_page_of_changes_links_each_of_them(html: dict[str, str]) -> None:
+    """Removed ones are named. `make facts GYM_VERSION=... CHANGES=1` writes the next difference."""
+    changes = json.loads((DOCS / "_ext" / "changes.json").read_text(encoding="utf-8"))
+    assert changes["to"] == FACTS.release
+    page = html[f"{HUB}/what-changed"]
+    text = re.sub(r"<[^>]+>", "", page)
+    for kind, word in (("Settings", "setting"), ("Environment variables", "variable")):
+        for name in (*changes[kind]["added"], *changes[kind]["changed"]):
+            assert f'#{anchor_of(word, name)}"' in page, name
+        for name in changes[kind]["removed"]:
+            assert name.rpartition(".")[2] in text
+    assert len(changes["Settings"]["added"]) > 100
+
+
+def test_every_page_names_its_release_and_leads_to_the_changes() -> None:
+    for page in PAGES:
+        assert re.search(r'<a class="release" href="[^"]*what-changed\.html"|<a class="release" href="#"', (HTML / f"{page.name}.html").read_text(encoding="utf-8")), page.name
+
+
 def test_pages_below_the_hub_hold_nothing_to_run() -> None:
     """The run of the pages leaves them out."""
     assert BELOW

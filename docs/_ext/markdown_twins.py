@@ -116,7 +116,7 @@ def write_twin(app, pagename, templatename, context, doctree) -> None:
         return
     context["twin"] = twin = f"{posixpath.basename(pagename)}.md"
     context["metatags"] += f'<link rel="alternate" type="text/markdown" href="{twin}" />'
-    parts = [markdown(context["body"], pagename, app.env.found_docs)]
+    parts = [re.sub(r"^(?:\ue000.*?\ue001\s*)+(?=# )", "", markdown(context["body"], pagename, app.env.found_docs))]  # the title is the page
     if description := context["meta"].get("description"):
         # Anchors of the page as a whole stand before its title.
         anchors, title, rest = re.match(r"((?:\ue000[^\ue001]*\ue001\s*)*)([^\n]*)\n?(.*)", parts[0], re.S).groups()

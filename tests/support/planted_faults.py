@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 GUIDE = "docs/training/how-to/optimize-rollout-collection.md"
 OTHER = "docs/training/how-to/manage-training-datasets.md"
 OPTIONS = "docs/training/reference/configuration-options.md"
+GLOBAL_KEYS = "docs/training/reference/configuration-options/global-keys.md"
 ENTRIES = "docs/training/reference/configuration-options/rollout-collection.md"
 TWINS = "docs/_ext/markdown_twins.py"
 PROBLEMS = "docs/training/how-to/troubleshoot-common-issues/scale.md"
@@ -86,6 +87,8 @@ FAULTS = [
     Fault("a setting without prose", ENTRIES, swap(":::{gym:setting} rollout.limit\n", ":::{note}\n"), BUILD),
     Fault("prose for a setting that 0.7.0 lacks", ENTRIES, swap(":::{gym:setting} rollout.limit\n", ":::{gym:setting} rollout.limits\n"), BUILD),
     Fault("a setting described twice", ENTRIES, add("\n:::{gym:setting} rollout.limit\nAgain.\n:::\n"), BUILD),
+    Fault("a default that somebody typed", GLOBAL_KEYS, swap("beyond {gym:default}`global.global_aiohttp_connector_limit_per_host`", "beyond the default of 512"), "test_no_default_is_typed"),
+    Fault("a change of the release without a word", "docs/training/reference/configuration-options/what-changed.md", swap("telemetry.export_rank: Delete the key.\n", ""), BUILD),
     Fault("a guide's link to an option that is gone", GUIDE, swap("{gym:setting}`rollout.num_samples_in_parallel`", "{gym:setting}`rollout.parallel`"), BUILD),
     Fault("a guide that names an option without a link", GUIDE, add_before("## Next steps", "Set `rollout_collection_driver`."), "test_a_guide_that_names_an_option_links_to_it"),
     Fault("a reference page without its messages", OPTIONS, swap(":::{problem-table}", ":::{note}"), "test_a_reference_page_answers_the_four_questions"),

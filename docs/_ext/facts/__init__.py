@@ -20,6 +20,7 @@ __all__ = ["Facts", "anchor_of"]
 
 def setup(app) -> dict:
     app.add_config_value("gym_facts", str(Path(__file__).parent.with_suffix(".json")), "env", str)
+    app.add_config_value("gym_changes", str(Path(__file__).parent.with_name("changes.json")), "env", str)
     app.add_node(Rendered, html=(write_rendered, None))
     app.add_post_transform(ListEntries)
     app.add_domain(GymDomain)

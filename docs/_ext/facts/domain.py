@@ -16,7 +16,7 @@ from sphinx.util import logging
 from sphinx.util.docutils import SphinxRole
 from sphinx.util.nodes import make_refnode
 
-from facts.entries import Command, Covers, Entry, Finder, Flag, Generated, Setting, Variable
+from facts.entries import Changes, Command, Covers, Entry, Finder, Flag, Generated, Setting, Variable
 from facts.known import KINDS, Facts, Place, full_command
 from facts.writer import Rendered, shown
 
@@ -83,16 +83,21 @@ class GymDomain(Domain):
     object_types = {kind: ObjType(word, kind) for kind, word in (KINDS | {"group": "group of settings"}).items()}
     directives = dict.fromkeys(KINDS, Entry) | {
         "setting": Setting, "field": Setting, "command": Command, "flag": Flag, "variable": Variable,
-        "fields": Generated, "table": Generated, "covers": Covers, "finder": Finder,
+        "fields": Generated, "table": Generated, "covers": Covers, "finder": Finder, "changes": Changes,
     }  # fmt: skip
     roles = {kind: Role(warn_dangling=True) for kind in object_types} | {"default": Default(), "count": Listed(), "list": Listed()}
-    # "described" has the places of each (kind, name), "covers" what pages answer for.
-    initial_data = {"described": {}, "covers": []}
-    data_version = 1
+    # "described" has the places of each (kind, name), "covers" what pages answer for, "prose" more names and the words of
+    # each entry, by page.
+    initial_data = {"described": {}, "covers": [], "prose": {}}
+    data_version = 2
 
     @functools.cached_property
     def facts(self) -> Facts:
         return Facts(json.loads(Path(self.env.config.gym_facts).read_text(encoding="utf-8")))
+
+    @functools.cached_property
+    def changes(self) -> dict:
+        return json.loads(Path(self.env.config.gym_changes).read_text(encoding="utf-8"))
 
     @property
     def described(self) -> dict[tuple[str, str], list[Place]]:
@@ -101,16 +106,26 @@ class GymDomain(Domain):
     def note(self, kind: str, name: str, place: Place) -> None:
         self.described.setdefault((kind, name), []).append(place)
 
+    def tell(self, docname: str, kind: str, name: str, more: str, prose: str) -> None:
+        self.data["prose"].setdefault(docname, {})[kind, name] = (more, prose)
+
+    def told(self, kind: str, name: str) -> tuple[str, str]:
+        """More names of an entry, and its prose."""
+        places = self.described.get((kind, name), ())
+        return self.data["prose"].get(places[0].docname, {}).get((kind, name), ("", "")) if places else ("", "")
+
     def clear_doc(self, docname: str) -> None:
         kept = {key: [place for place in places if place.docname != docname] for key, places in self.described.items()}
         self.data["described"] = {key: places for key, places in kept.items() if places}
         self.data["covers"] = [item for item in self.data["covers"] if item[0] != docname]
+        self.data["prose"].pop(docname, None)
 
     def merge_domaindata(self, docnames: set[str], otherdata: dict) -> None:
         for (kind, name), places in otherdata["described"].items():
             for place in places:
                 if place.docname in docnames:
                     self.note(kind, name, place)
+        self.data["prose"] |= {docname: found for docname, found in otherdata["prose"].items() if docname in docnames}
         self.data["covers"] += [item for item in otherdata["covers"] if item[0] in docnames]
 
     def check_consistency(self) -> None:

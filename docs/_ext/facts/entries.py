@@ -81,6 +81,10 @@ class Entry(ObjectDescription):
         return ()  # hundreds of entries have no room in a page's table of contents
 
     def transform_content(self, content: addnodes.desc_content) -> None:
+        told = " ".join(" ".join(node.astext().split()) for node in content.findall(nodes.paragraph))
+        for name in self.names:
+            more = " ".join(dict.fromkeys(self.also_found_as(name)))
+            self.env.domains["gym"].tell(self.env.docname, self.objtype, name, more, told)
         first, *others = content.parent.children[:-1]
         for signode in others:  # one signature for ids that read the same
             if signode.next_node(addnodes.desc_name).astext() == first.next_node(addnodes.desc_name).astext():
@@ -186,6 +190,21 @@ class Generated(SphinxDirective):
             noted = ("group", name) if name in facts.groups else ("keys", f"{name} {self.options.get('only', '')}")
             self.env.domains["gym"].note(*noted, Place(self.env.docname, self.lineno, found["ids"][0]))
         return [found]
+
+
+class Changes(SphinxDirective):
+    """``{gym:changes} GROUP ...`` or ``{gym:changes} commands``: what the documented release changed there, each with what to do.
+
+    The content has a line ``NAME: what to do`` for what was removed or changed; what is new says its entry's first sentence.
+    """
+
+    required_arguments = 1
+    final_argument_whitespace = has_content = True
+
+    def run(self) -> list[nodes.Node]:
+        self.env.note_dependency(self.config.gym_changes)
+        advice = dict(line.split(": ", 1) for line in self.content if line.strip())
+        return [nodes.container("", Rendered(how="changes", what=(tuple(self.arguments[0].split()),), given=advice), classes=["gym-changes"])]
 
 
 class Covers(SphinxDirective):

@@ -20,7 +20,6 @@ def rows(env) -> Iterator[list]:
     """Of each entry and key: page, anchor, what it is called, more names, the prose."""
     domain = env.domains["gym"]
     facts = domain.facts
-    prose = {(name, record["id"]): record for name, found in env.search_records.items() for record in found}
     for (kind, name), places in domain.described.items():
         docname, _, anchor = places[0]
         if kind in facts.entries:
@@ -30,9 +29,7 @@ def rows(env) -> Iterator[list]:
             title = name
         else:
             continue
-        record = prose.get((docname, anchor), {})
-        names = [word for word in record.get("names", "").split() if "-" != word and not word.startswith(f"{kind}-")]
-        yield [docname, anchor, title, " ".join(dict.fromkeys(names)), " ".join(record.get("text", []))]
+        yield [docname, anchor, title, *domain.told(kind, name)]
     for (kind, name), places in domain.described.items():
         if kind in KINDS:
             continue

@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterable, Iterator
 from html import escape
 
 from docutils import nodes
+from sphinx.util import logging
 
 from facts.known import Facts
 
+logger = logging.getLogger(__name__)
 HYPHENATED = re.compile(r"\S*-\S*")
 UNBROKEN = r'<span class="pre">\g<0></span>'
 
@@ -29,6 +31,11 @@ def shown(value: object) -> str:
 def word(text: object) -> str:
     """One code word; as Sphinx writes it, so that no line breaks at a hyphen."""
     return f'<code class="literal">{HYPHENATED.sub(UNBROKEN, escape(str(text), quote=False))}</code>'
+
+
+def with_code(text: str) -> str:
+    """Plain text in which backticks mark code."""
+    return "".join(word(part) if number % 2 else escape(part, quote=False) for number, part in enumerate(text.split("`")))
 
 
 def code(*texts: object) -> str:
@@ -249,6 +256,36 @@ class Writer:
             links = ", ".join(self.link("group", group, code(group)) for group in dict.fromkeys(taken))
             found += f"<p>{text}{links}.</p>\n"
         return found or "<p>Has no keys of its own.</p>\n"
+
+    def changes(self, wanted: tuple[str, ...]) -> str:
+        """What a release changed of settings below these groups, or of a whole kind."""
+        kinds = {"commands": ("command", "Commands"), "flags": ("flag", "Flags"), "variables": ("variable", "Environment variables")}
+        found: list[tuple[str, str, str, str]] = []
+        for word_ in wanted:
+            kind, title = kinds.get(word_, ("setting", "Settings"))
+            for change, names in self.domain.changes.get(title, {}).items():
+                for name, told in names.items() if change != "described in other words" else ():
+                    if word_ in kinds or name.rpartition(".")[0] == word_ or name.startswith(f"{word_}."):
+                        found.append((kind, name, change, told))
+        order = ["removed", "changed", "added"]
+        rows = []
+        for kind, name, change, told in sorted(dict.fromkeys(found), key=lambda item: order.index(item[2])):
+            if change != "added" and name not in self.given:
+                text = "gym:changes says nothing of %s, which was %s"
+                logger.warning(text, name, change, location=self.builder.current_docname, type="gym", subtype="changes")
+            shown_name = f"{name.rpartition('.')[0]} › {name.rpartition('.')[2]}" if kind == "setting" else name
+            advice = with_code(self.given[name]) if name in self.given else escape(self.first_sentence(kind, name), quote=False)
+            if kind == "flag" and not advice:
+                keys = re.findall(r"\w+", told.rpartition("sets ")[2])
+                advice = "Sets " + ", ".join(self.link(kind, name, code(key)) for key in keys) + "."
+            what = {"added": "new", "removed": "gone"}.get(change) or with_code(re.sub(r'[][]?"[][]?', "`", told).replace("access with", "now also"))
+            rows.append([self.link(kind, name, word(shown_name)), what, advice])
+        return table(["Setting" if wanted[0] not in kinds else wanted[0].capitalize()[:-1], "Change", "What it means"], rows)
+
+    def first_sentence(self, kind: str, name: str) -> str:
+        """Of the entry that describes it."""
+        prose = self.domain.told(kind, name)[1]
+        return prose and re.match(r".*?[.:](?=\s|$)|.*", prose)[0].rstrip(":.") + "."
 
     def table(self, name: str) -> str:
         head, rows = TABLES[name]
