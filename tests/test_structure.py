@@ -8,6 +8,7 @@ import re
 import problems
 import pytest
 from front_matter import RULES
+from page_files import files_of
 from pages import DOCS, NOT_RUN, blocks_of
 from site_map import GUIDES, PAGES, SourcePage
 
@@ -124,11 +125,19 @@ def test_prose_has_no_filler(page: SourcePage) -> None:
 
 
 @every_page
-def test_every_file_of_the_page_is_offered_or_shown(page: SourcePage) -> None:
-    if page.folder.name == page.path.stem and page.folder.is_dir() and page.folder.parent.name != "docs" and page.type != "index":
-        files = [path for path in page.folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
-        text = page.path.read_text(encoding="utf-8") + page.text
-        assert [path.name for path in files if path.name not in text] == []
+def test_every_file_of_the_page_is_used(page: SourcePage) -> None:
+    """The page names it, or a file that is used does: a script its module."""
+    if not page.folder.is_dir() or page.type == "index":
+        return
+    tracked = files_of(DOCS, page.name).values()
+    unused = {path for path in tracked if page.folder in path.parents}
+    texts = [page.path.read_text(encoding="utf-8") + page.text]
+    while texts:
+        text = texts.pop()
+        used = {path for path in unused if path.name in text or re.search(rf"^\s*(?:from|import) {path.stem}\b", text, re.M)}
+        unused -= used
+        texts += [path.read_text(encoding="utf-8", errors="replace") for path in used]
+    assert sorted(path.name for path in unused) == []
 
 
 @every_page

@@ -79,7 +79,7 @@ FAULTS = [
     Fault("a broken anchor", GUIDE, add_before("## Next steps", "[gone](manage-training-datasets.md#no-such-anchor)"), BUILD),
     Fault("a broken link in raw HTML", GUIDE, add_before("## Next steps", '<a href="gone.html">gone</a>'), "test_links_and_anchors_resolve"),
     Fault("a page in no table of contents", "docs/training/how-to/orphan.md", add("# Orphan\n\nText.\n"), BUILD),
-    Fault("a file that no page offers", "docs/training/how-to/optimize-rollout-collection/orphan.py", add("x = 1\n"), "test_every_file_of_the_page_is_offered_or_shown"),
+    Fault("a file that no page offers", "docs/training/how-to/optimize-rollout-collection/orphan.py", add("x = 1\n"), "test_every_file_of_the_page_is_used"),
     Fault("a picture without a text", GUIDE, add_before("## Next steps", '<img src="../../_static/logo.svg">'), "test_ids_are_unique_and_pictures_have_a_text"),
     Fault("a script from another host", GUIDE, add_before("## Next steps", '<script src="https://example.com/a.js"></script>'), "test_nothing_comes_from_another_host"),
     Fault("an indented block, which nothing runs", GUIDE, add_before("## Next steps", "Run this:\n\n    gym eval run"), "test_every_copyable_block_is_a_verified_one"),
@@ -209,6 +209,7 @@ def main() -> int:
             path = folder / fault.file
             before = path.read_text() if path.exists() else None
             planted = fault.change(before or "")
+            path.parent.mkdir(exist_ok=True)
             path.unlink() if planted is None else path.write_text(planted)
             caught = what_catches(folder, fault, before or "")
             good = not caught if not fault.caught_by else fault.caught_by in caught
