@@ -13,12 +13,12 @@ import argparse
 import sys
 from pathlib import Path
 
-from rollouts import TASK, BadInput, Rollouts, dumps, lines, unmeasured, writing
+from rollouts import TASK, BadInput, Rollouts, dumps, lines, task_of, unmeasured, writing
 
 
 def solved_in(path: Path, at: float) -> set[int]:
     """The tasks with a measured rollout whose reward reaches ``at``."""
-    return {row.get(TASK) for _, _, _, row in Rollouts(path) if not unmeasured(row) and row["reward"] >= at}
+    return {task_of(row) for _, _, _, row in Rollouts(path) if not unmeasured(row) and row["reward"] >= at}
 
 
 def main(argv: list[str] | None = None) -> int:

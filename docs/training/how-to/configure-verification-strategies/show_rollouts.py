@@ -43,6 +43,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--limit", type=int, default=20, help="how many at most (default: 20)")
     parser.add_argument("--field", action="append", default=[], help="print this field of the rollout as well; may be repeated")
     args = parser.parse_args(argv)
+    sys.stdout.reconfigure(errors="backslashreplace")  # half of a surrogate pair, which a model may write
     if args.limit < 1:
         parser.error("--limit: at least 1")
     run, chance, kept, matched = Rollouts(args.rollouts), random.Random(0), [], 0
