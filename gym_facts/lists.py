@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+
 from gym_facts.scope import COMPONENTS
-from gym_facts.source import ROOT, module_of, names
+from gym_facts.source import ROOT, module_of, names, tree
 
 
 def with_module_level_app() -> list[str]:
@@ -16,5 +18,18 @@ def sandbox_providers() -> list[str]:
     return sorted(path.parent.name for path in (ROOT / "nemo_gym/sandbox/providers").glob("*/__init__.py"))
 
 
+def stateless_verifiers() -> list[str]:
+    """The resources servers that can score a finished rollout again from its row alone."""
+    found = set()
+    for path in sorted((ROOT / "resources_servers").glob("*/app.py")):
+        for node in ast.walk(tree(path)):
+            match node:
+                case ast.Assign(targets=[ast.Name(id="REVERIFY_MODE")], value=ast.Attribute(attr="STATELESS")):
+                    found.add(path.parent.name)
+                case ast.AnnAssign(target=ast.Name(id="REVERIFY_MODE"), value=ast.Attribute(attr="STATELESS")):
+                    found.add(path.parent.name)
+    return sorted(found)
+
+
 def lists() -> dict[str, list[str]]:
-    return {"servers with app": with_module_level_app(), "sandbox providers": sandbox_providers()}
+    return {"servers with app": with_module_level_app(), "sandbox providers": sandbox_providers(), "stateless verifiers": stateless_verifiers()}

@@ -9,11 +9,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from docutils import nodes
+from docutils.parsers.rst import directives
 from page_files import files_of
 from sphinx import addnodes
 from sphinx.directives.code import LiteralInclude
 
 NOT_RUN = "Not run here:"
+FOLDED = 10  # lines
 PARTS = {"lines", "pyobject", "start-after", "start-at", "end-before", "end-at"}
 
 
@@ -25,6 +27,10 @@ def link(env, name: str) -> nodes.reference:
 
 
 class ShownFile(LiteralInclude):
+    """``:fold:`` shows the first ten lines of a longer listing until the reader asks for all."""
+
+    option_spec = LiteralInclude.option_spec | {"fold": directives.flag}
+
     def run(self) -> list[nodes.Node]:
         said = self.options.pop("caption", None)
         found = super().run()
@@ -42,9 +48,13 @@ class ShownFile(LiteralInclude):
             caption += [nodes.Text(" "), *self.parse_inline(said)[0]]
         if PARTS & self.options.keys():
             caption += nodes.inline("", " excerpt", classes=["excerpt"])
+        lines = block.astext().rstrip().count("\n") + 1
+        folded = "fold" in self.options and lines > FOLDED + 3
+        if folded:
+            caption += nodes.raw("", f'<input type="checkbox" class="fold" aria-label="Show all {lines} lines" />', format="html")
         if path.suffix == ".args":
             block["language"] = "text"  # not a shell's: the program reads it
-        wrapper = nodes.container("", caption, block, literal_block=True, classes=["literal-block-wrapper"])
+        wrapper = nodes.container("", caption, block, literal_block=True, classes=["literal-block-wrapper", *["folded"] * folded])
         # What names the block names the whole.
         wrapper["ids"], wrapper["names"], block["ids"], block["names"] = block["ids"], block["names"], [], []
         return [wrapper]
