@@ -46,8 +46,8 @@ def test_every_agent_model_and_judge_is_on_a_page_with_its_own_keys(html: dict[s
 def test_a_default_and_a_type_are_those_of_the_package(html: dict[str, str]) -> None:
     """A sample by hand, so that the pages are not only compared with what they are made of."""
     rollout, agents = html[f"{HUB}/rollout-collection"], html[f"{HUB}/agents"]
-    assert re.search(r'id="setting-rollout\.num_repeats".*?<strong>Type</strong>: int or mapping of strings to ints.*?<strong>Default</strong>: <code[^>]*>1</code>', rollout, re.S)
-    assert re.search(r'id="setting-simple_agent\.max_steps".*?<strong>Default</strong>: <code[^>]*>null</code>', agents, re.S)
+    assert re.search(r'id="setting-rollout\.num_repeats".*?<strong>Type</strong>: int or mapping of strings to ints(?:(?!</dl>).)*?<strong>Default</strong>: <code[^>]*>1</code>', rollout, re.S)
+    assert re.search(r'id="setting-simple_agent\.max_steps"(?:(?!</dl>).)*?<strong>Default</strong>: <em>unset</em>', agents, re.S)
 
 
 def test_an_entry_is_understood_without_its_page(html: dict[str, str]) -> None:

@@ -59,6 +59,8 @@ class Default(SphinxRole):
             text = "nemo-gym %s states no default of %r"
             logger.warning(text, facts.release, self.text, location=self.get_location(), type="gym", subtype="default")
             return [], []
+        if value is None and self.text in facts.entries["setting"] and "null" not in facts.stated("setting", self.text)[0][1].get("type", "null"):
+            return [nodes.emphasis("", "unset")], []  # as the entry says it: nothing that one could write
         return [nodes.literal("", shown(value))], []
 
 
