@@ -129,7 +129,7 @@ gym: .venv-gym/ready  ## install the package under documentation into .venv-gym
 	   --group gym --constraint constraints-gym.txt
 	@touch $@
 
-trainers: .venv-trainers/ready  ## install the trainers whose loaders the guides' files are fed to into .venv-trainers
+trainers: .venv-trainers/ready .venv-trainers/loaders  ## install the trainers whose loaders the guides' files are fed to into .venv-trainers
 
 # torch by pip, which may be configured for a place that has a CPU build; uv does not read pip's configuration.
 .venv-trainers/ready: .venv/bootstrap $(GROUPS) constraints-trainers.txt
@@ -138,6 +138,13 @@ trainers: .venv-trainers/ready  ## install the trainers whose loaders the guides
 	@.venv-trainers/bin/pip install --quiet --disable-pip-version-check torch --constraint constraints-trainers.txt
 	@$(UV) pip install -q --python .venv-trainers/bin/python --compile-bytecode --group trainers --constraint constraints-trainers.txt
 	@$(UV) pip install -q --python .venv-trainers/bin/python --compile-bytecode --group loaders --no-deps
+	@touch $@
+
+.venv-trainers/loaders: .venv-trainers/ready constraints-loaders.txt
+	@for network in "" --offline; do \
+	  $(UV) pip install -q $$network --python .venv-trainers/bin/python --no-deps --requirement constraints-loaders.txt \
+	  && $(UV) pip install -q $$network --python .venv-trainers/bin/python --python-version 3.12 --no-deps axolotl==0.21.0 && break; \
+	done 2>build/loaders.log || { cat build/loaders.log >&2; exit 1; }
 	@touch $@
 
 slurm: .venv/test  ## find a Slurm for the pages that submit jobs, or install one

@@ -7,8 +7,10 @@ import copy
 import json
 import re
 import shutil
+import socket
 import subprocess
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -60,9 +62,10 @@ def write(path: Path, *given: dict | str) -> Path:
 # Conversions, by Gym's own converter
 
 
+FOUR = ("llamafactory", "ms-swift", "axolotl", "torchtune")
 CONVERSIONS = [
-    *(("sft", trainer, "jsonl" if trainer != "verl" else "parquet", 21) for trainer in ("trl", "nemo-rl", "openrlhf", "verl", "unsloth")),
-    *(("dpo", trainer, "jsonl", 2) for trainer in ("trl", "nemo-rl", "openrlhf", "unsloth")),
+    *(("sft", trainer, "jsonl" if trainer != "verl" else "parquet", 21) for trainer in ("trl", "nemo-rl", "openrlhf", "verl", "unsloth", *FOUR, "flat")),
+    *(("dpo", trainer, "jsonl", 2) for trainer in ("trl", "nemo-rl", "openrlhf", "unsloth", *FOUR, "flat")),
 ]
 
 
@@ -130,12 +133,35 @@ def test_sft_rows_keep_every_call_and_mend_what_the_converter_leaves(converted: 
 
 
 @pytest.mark.gym
-def test_the_converters_of_two_guides_agree(converted: dict, modules) -> None:
-    chat = modules("rollout_to_chat")
-    by_key = {(r["_ng_task_index"], r["_ng_rollout_index"]): r for r in ROLLOUTS}
+def test_both_routes_write_the_same_rows(converted: dict, folder: Path, gym_python: Path) -> None:
+    kept = write(folder / "kept.jsonl", *(one for one in ROLLOUTS if one["reward"] == 1.0))
+    script = FOLDER.parent / "filter-and-curate-data" / "make_training_sets.py"
+    for reasoning in ("think", "field", "drop"):
+        assert run(gym_python, script, "sft", kept, "-o", "made.jsonl", "--reasoning", reasoning, folder=folder).returncode == 0
+        for given, output in (("kept.jsonl", "raw.jsonl"), ("made.jsonl", "curated.jsonl")):
+            assert run(gym_python, "convert_for_trainers.py", "sft", given, "--for", "trl", "--reasoning", reasoning, "-o", output, folder=folder).returncode == 0
+        assert rows(folder / "raw.jsonl") == rows(folder / "curated.jsonl") and len(rows(folder / "raw.jsonl")) == 21
+
+
+@pytest.mark.gym
+def test_messages_are_those_of_gyms_own_converter(converted: dict, folder: Path, gym_python: Path) -> None:
+    """Of every recorded rollout; what trainers need is mended: arguments are objects, content is a string, developer is system."""
+    code = ("import json, sys; from nemo_gym.openai_utils import NeMoGymResponseCreateParamsNonStreaming as P; from nemo_gym.responses_converter import ResponsesConverter as C\n"
+            "for line in open('recorded_rollouts.jsonl'):\n"
+            "    r = json.loads(line); p = r['responses_create_params']; i = p['input']; i = [{'role': 'user', 'content': i}] if isinstance(i, str) else i\n"
+            "    c = C(return_token_id_information=False).responses_to_chat_completion_create_params(P(input=i + r['response']['output']))\n"
+            "    print(json.dumps([r['_ng_task_index'], r['_ng_rollout_index'], c.model_dump(exclude_unset=True, mode='json')['messages']]))")
+    result = run(gym_python, "-c", code, folder=folder)
+    theirs = {(task, repeat): messages for task, repeat, messages in map(json.loads, result.stdout.splitlines())}
+    assert len(theirs) == 48, result.stderr
     for row in rows(converted["sft", "trl"][0]):
-        other = chat.sft_row(by_key[row["source"]["task_index"], row["source"]["rollout_index"]])
-        assert row["messages"] == other["messages"] and row.get("tools") == other.get("tools")
+        given = theirs[row["source"]["task_index"], row["source"]["rollout_index"]]
+        while given[-1]["role"] == "tool":  # no reply follows: it is no part of what is learned
+            given.pop()
+        text = lambda content: "".join(part["text"] for part in content) if isinstance(content, list) else content or ""  # noqa: E731
+        assert [m["role"] for m in row["messages"]] == [m["role"].replace("developer", "system") for m in given]
+        assert [m["content"] for m in row["messages"]] == [text(m.get("content")) for m in given]
+        assert calls(row["messages"]) == [(call["function"]["name"], json.loads(call["function"]["arguments"])) for m in given for call in m.get("tool_calls") or ()]
 
 
 def nemo_rl_accepts(kind: str, row: dict) -> None:
@@ -195,29 +221,37 @@ def rollout(output: list[dict] = (), **more: object) -> dict:
 SAID = {"type": "message", "id": "m", "role": "assistant", "status": "completed", "content": [{"type": "output_text", "text": "Hello", "annotations": []}]}
 CALL = {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"}
 REJECTED = {
-    "no answer": rollout([]),
+    "no answer: the output is empty": rollout([]),
     "masked: mask_sample is true": rollout([SAID], mask_sample=True),
+    "masked: mask_sample is true ": rollout([SAID], instance_config={"mask_sample": True}),
     "reward below 1": rollout([SAID], reward=0.5),
     "no reward": rollout([SAID], reward=None),
     "cut off: max_output_tokens": rollout([SAID], response={"output": [SAID], "incomplete_details": {"reason": "max_output_tokens"}}),
     "a tool result without its call": rollout([{"type": "function_call_output", "call_id": "lost", "output": "x"}, SAID]),
+    "a tool call without its result": rollout([CALL, SAID]),
     "tool-call arguments are not a JSON object": rollout([CALL | {"arguments": "{broken"}]),
-    "no answer: the last reply is empty or ends while thinking": rollout([{"type": "reasoning", "id": "r", "summary": [{"type": "summary_text", "text": "hm"}]}]),
-    "no responses_create_params or no response": {"reward": 1.0},
-    "content of type image_url": rollout([SAID], responses_create_params={"input": [{"role": "user", "content": [
-        {"type": "input_image", "image_url": "data:image/png;base64,AA==", "detail": "auto"}]}]}),
+    "neither a rollout nor messages, but a result without a response": {"reward": 1.0},
+    "content of type image_url": {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:,"}}]}, {"role": "assistant", "content": "A"}]},
+    "messages is missing or null, not a list of messages": {"messages": None},
+    "a message without a role": {"messages": [{"content": "x"}]},
+    "prompt is a string, not a list of messages": {"prompt": "x", "completion": "y"},
+    "a legacy function_call: write it as tool_calls": {"messages": [{"role": "user", "content": "x"}, {"role": "assistant", "content": None, "function_call": {"name": "f", "arguments": "{}"}}]},
+    "a message that is not to be trained on (weight, loss or train): this script has no column for that": {
+        "messages": [{"role": "user", "content": "x"}, {"role": "assistant", "content": "y", "weight": 0}]},
+    "tools are a string, not a list of definitions": {"messages": [{"role": "user", "content": "x"}, {"role": "assistant", "content": "y"}], "tools": "[]x"},
 }
 
 
 @pytest.mark.gym
 def test_each_reject_is_named(folder: Path, gym_python: Path) -> None:
-    write(folder / "bad.jsonl", rollout([SAID]), *REJECTED.values())
+    write(folder / "bad.jsonl", *({"_ng_rollout_index": 0, **row, **({"_ng_task_index": number} if "response" in row else {})} for number, row in enumerate([rollout([SAID]), *REJECTED.values()])))
     result = run(gym_python, "convert_for_trainers.py", "sft", "bad.jsonl", "--for", "trl", "-o", "good.jsonl", folder=folder)
     assert result.returncode == 0 and counts_of(result.stdout) == (len(REJECTED) + 1, 1, len(REJECTED)), result.stdout + result.stderr
-    assert set(re.findall(r"left out: (.*)", result.stdout)) == set(REJECTED), result.stdout
-    write(folder / "bad.jsonl", *REJECTED.values())
-    result = run(gym_python, "convert_for_trainers.py", "sft", "bad.jsonl", "--for", "trl", "-o", "none.jsonl", folder=folder)
-    assert result.returncode == 1 and not (folder / "none.jsonl").exists()
+    assert set(re.findall(r"left out: (.*)", result.stdout)) == {reason.strip() for reason in REJECTED}, result.stdout
+    for reason, code in (("masked: mask_sample is true", 1), ("messages is missing or null, not a list of messages", 2), ("prompt is a string, not a list of messages", 2)):
+        write(folder / "bad.jsonl", REJECTED[reason])
+        result = run(gym_python, "convert_for_trainers.py", "sft", "bad.jsonl", "--for", "trl", "-o", "none.jsonl", folder=folder)
+        assert result.returncode == code and not (folder / "none.jsonl").exists() and result.stderr.count("\n") == (code == 2)
 
 
 @pytest.mark.gym
@@ -274,7 +308,7 @@ def test_pairs_do_not_depend_on_the_order_of_the_file_and_prefer_whole_answers(f
         result = run(gym_python, "convert_for_trainers.py", "dpo", "order.jsonl", "--for", "trl", "-o", "order_out.jsonl", folder=folder)
         pair = rows(folder / "order_out.jsonl")[0]
         assert (pair["chosen"][0]["content"], pair["rejected"][0]["content"]) == ("answer 1", "answer 4")
-        assert counts_of(result.stdout) == (2, 1, 1) and "every rollout of the task is cut off or masked" in result.stdout
+        assert counts_of(result.stdout) == (2, 1, 1) and "every rollout of the task is cut off, masked or without an answer" in result.stdout
 
 
 @pytest.mark.gym
@@ -294,15 +328,48 @@ def test_pairs_of_several_messages(folder: Path, gym_python: Path) -> None:
 def spread(folder: Path, gym_python: Path) -> tuple[list[dict], str]:
     """Pairs of every kind of recorded rollout, as if the first repeat of each task had been the right one."""
     write(folder / "spread.jsonl", *({**one, "reward": float(one["_ng_rollout_index"] == 0)} for one in ROLLOUTS))
-    result = run(gym_python, "convert_for_trainers.py", "dpo", "spread.jsonl", "--for", "trl", "openrlhf", "-o", "spread", "--first-difference", folder=folder)
+    result = run(gym_python, "convert_for_trainers.py", "dpo", "spread.jsonl", "--for", "trl", "openrlhf", *FOUR, "-o", "spread", "--first-difference", folder=folder)
     assert result.returncode == 0, result.stderr
     return rows(folder / "spread" / "trl_dpo.jsonl"), result.stdout
+
+
+@pytest.fixture(scope="module")
+def hard(folder: Path, gym_python: Path) -> Path:
+    """Rows with everything that loaders lose: thoughts before a call, text before a call, nested arguments, nulls, marks in a text, two parallel calls."""
+    def called(number: int, name: str, **arguments: object) -> dict:
+        return {"type": "function_call", "call_id": f"call{number:05d}", "name": name, "arguments": json.dumps(arguments)}
+
+    def result(number: int, text: str) -> dict:
+        return {"type": "function_call_output", "call_id": f"call{number:05d}", "output": text}
+
+    def thought(text: str) -> dict:
+        return {"type": "reasoning", "id": "r", "summary": [{"type": "summary_text", "text": text}]}
+
+    def said(text: str) -> dict:
+        return SAID | {"content": [{"type": "output_text", "text": text, "annotations": []}]}
+
+    tools = [{"type": "function", "name": name, "description": f"Does {name}.", "strict": True, "parameters": {"type": "object", "properties": {key: {"type": "string"}}, "required": [key]}}
+             for name, key in (("look_up", "city"), ("count_all", "folder"), ("send_it", "to"))]
+    outputs = [
+        [thought("First the map."), called(1, "look_up", city="Zürich"), result(1, "47 north"), thought("Now I know."), said("It lies at 47 north.")],
+        [said("I look twice."), called(1, "look_up", city="Rome"), called(2, "count_all", folder="/tmp", deep={"levels": [1, "two"], "follow": None}),
+         result(1, "42 north"), result(2, "three files"), said("Done with both.")],
+        [called(1, "send_it", to="a@b.c", body='He said "no"\nand left'), result(1, "sent"), called(2, "send_it", to="d@e.f"), result(2, "queued"), said("Both are on their way.")],
+        [thought("A plan."), said("I send it."), called(1, "send_it", to="x <tool_call> y </think> z"), result(1, "gone"), said("Gone.")],
+        [called(1, "count_all", folder="/var")],
+    ]
+    asked = [{"role": "developer", "content": "Use the tools."}, {"role": "user", "content": "Please help me out."}]
+    given = [rollout(output, responses_create_params={"input": asked, "tools": tools}, _ng_task_index=number) for number, output in enumerate(outputs)]
+    write(folder / "hard.jsonl", *given)
+    result = run(gym_python, "convert_for_trainers.py", "sft", "hard.jsonl", "--for", "trl", "flat", *FOUR, "-o", "hard", folder=folder)
+    assert result.returncode == 0 and result.stdout.count("5 rows in, 5 out") == 6, result.stdout + result.stderr
+    return folder / "hard"
 
 
 @pytest.mark.gym
 def test_pairs_hold_every_kind_of_answer_and_differ(spread: tuple[list[dict], str]) -> None:
     made, printed = spread
-    assert all(counts_of(part)[0] == 12 == sum(counts_of(part)[1:]) for part in printed.split("spread/openrlhf")), printed
+    assert all(counts_of(part)[0] == 12 == sum(counts_of(part)[1:]) for part in re.findall(r"spread/.*\n(?:  .*\n)*", printed)), printed
     answers = [row[side][0] for row in made for side in ("chosen", "rejected")]
     assert {len(answer.get("tool_calls", ())) for answer in answers} >= {0, 1, 2}
     assert any("<think>" in answer["content"] for answer in answers)
@@ -328,6 +395,8 @@ def test_prompts_for_online_training(folder: Path, gym_python: Path) -> None:
     write(folder / "tool_ref.jsonl", *(row | ref for row in rows(folder / "practice_tool_tasks.jsonl")))
     assert convert("nemo-rl", "tool_ref.jsonl")[2] == rows(folder / "tool_ref.jsonl")
     assert convert("verl", "ref.jsonl")[2] == rows(folder / "ref.jsonl")
+    write(folder / "empty.jsonl", {"responses_create_params": {"input": []}, "task_source": "swe"})
+    assert all("1 left out: no prompt" in convert(trainer, "empty.jsonl")[1] for trainer in ("trl", "openrlhf"))
     assert "would make empty user messages" in convert("verl", "tool_ref.jsonl")[1]
 
 
@@ -341,7 +410,7 @@ SOUND = "nothing dropped, empty, lost or in the wrong place"
 
 
 @pytest.fixture(scope="module")
-def trained(folder: Path, gym_python: Path, converted: dict, spread: tuple) -> dict[str, dict]:
+def trained(folder: Path, gym_python: Path, converted: dict, spread: tuple, hard: Path) -> dict[str, dict]:
     """Everything that needs the trainers' environment, in one process."""
     assert (TRAINERS / "ready").exists(), "build the trainers' environment first: make trainers"
     for command in (["make_recording_tasks.py"], ["convert_for_trainers.py", "rl", "recording_tasks.jsonl", "--for", "trl", "-o", "prompts.jsonl"],
@@ -362,6 +431,11 @@ def trained(folder: Path, gym_python: Path, converted: dict, spread: tuple) -> d
         "qwen3 openrlhf": ["check_loaders", "converted/openrlhf_sft.jsonl", "--template", str(templates / "qwen3.jinja")],
         "spread": ["check_loaders", "spread/trl_dpo.jsonl", "spread/openrlhf_dpo.jsonl"],
         "refusing": ["check_loaders", "converted/openrlhf_sft.jsonl", "--template", str(write(folder / "refusing.jinja", REFUSING))],
+        "four": ["check_loaders", *(f"converted/{trainer}_{kind}.jsonl" for trainer in FOUR for kind in ("sft", "dpo"))],
+        "four hard": ["check_loaders", *(f"hard/{trainer}_sft.jsonl" for trainer in FOUR)],
+        "four spread": ["check_loaders", *(f"spread/{trainer}_dpo.jsonl" for trainer in FOUR)],
+        "four wrong": ["check_loaders", "axolotl_sft=converted/ms-swift_dpo.jsonl"],
+        "lost by openai form": ["check_loaders", f"torchtune_sft={trl}"],
         "prompts": ["check_loaders", "openrlhf_rl=rl_prompts.jsonl"],
         "torn prompts": ["check_loaders", "openrlhf_rl=torn_prompts.jsonl"],
         "step split": ["train_trl", "sft", str(curated(folder, "--split"))],
@@ -390,6 +464,40 @@ def test_the_loaders_take_every_row_and_train_the_right_tokens(trained: dict, te
 
 
 @pytest.mark.gym
+@pytest.mark.parametrize(("command", "files"), [("four", 8), ("four hard", 4), ("four spread", 4)])
+def test_four_more_trainers_learn_what_the_model_wrote_and_lose_nothing(trained: dict, command: str, files: int) -> None:
+    answer = trained[command]
+    assert answer["code"] == 0 and answer["out"].count(SOUND) == files, answer
+
+
+@pytest.mark.gym
+def test_rows_in_a_form_that_a_trainer_loses_parts_of_are_found(trained: dict) -> None:
+    answer = trained["lost by openai form"]
+    assert answer["code"] == 1 and "the loader stops: ValueError: Assistant message before expected user message" in answer["out"], answer
+    assert trained["four wrong"]["code"] in (1, 2), trained["four wrong"]
+
+
+@pytest.mark.gym
+def test_flat_rows_read_as_qwens_template_writes_them(folder: Path, hard: Path) -> None:
+    """Tools, calls and results as text, character for character."""
+    template = next(TRAINERS.glob("lib/python3.*/site-packages/trl/chat_templates/qwen3_training.jinja")).read_text()
+    template = re.sub(r"\{%-? (end)?generation %\}", lambda m: m[0].replace("endgeneration", "endif").replace("generation", "if true"), template)
+    for name in ("converted", "hard"):
+        whole, flat = rows(folder / name / "trl_sft.jsonl"), rows(folder / name / "flat_sft.jsonl")
+        assert len(whole) == len(flat) > 3
+        for one, other in zip(whole, flat):
+            assert render(template, messages=one["messages"], tools=one.get("tools")) == render(template, messages=other["messages"]).replace("\\u003c", "<")
+
+
+@pytest.mark.gym
+def test_kto_rows(folder: Path, gym_python: Path) -> None:
+    result = run(gym_python, "convert_for_trainers.py", "kto", "recorded_rollouts.jsonl", "--for", "trl", "-o", "kto.jsonl", folder=folder)
+    made = rows(folder / "kto.jsonl")
+    assert result.returncode == 0 and counts_of(result.stdout)[0] == 48 == len(made) + counts_of(result.stdout)[2]
+    assert all(row["label"] == (row["source"]["reward"] == 1.0) and len(row["completion"]) == 1 for row in made) and len({row["label"] for row in made}) == 2
+
+
+@pytest.mark.gym
 def test_the_loaders_take_pairs_of_every_kind(trained: dict, spread: tuple[list[dict], str]) -> None:
     answer = trained["spread"]
     assert answer["code"] == 0 and answer["out"].count(f"{len(spread[0])} rows, {len(spread[0])} pairs") == 2 and answer["out"].count(SOUND) == 2, answer
@@ -410,7 +518,7 @@ def test_thoughts_that_a_template_drops_are_counted(trained: dict, proof: Proof)
     proof.wrong("loss-on-wrong-tokens", trained["field"]["out"] + trained["qwen3 openrlhf"]["out"])
     proof.cured("loss-on-wrong-tokens", trained["field qwen"]["out"] + trained["practice"]["out"])
     thinking = sum("reasoning" in [item["type"] for item in one["response"]["output"]] for one in ROLLOUTS)
-    assert trained["field"]["code"] == 1 and f"  {thinking} thoughts lost\n" in trained["field"]["out"], trained["field"]
+    assert trained["field"]["code"] == 1 and f"  {4 * thinking} thoughts lost\n" in trained["field"]["out"], trained["field"]
     assert trained["field qwen"]["code"] == 0 and SOUND in trained["field qwen"]["out"], trained["field qwen"]
 
 
@@ -529,6 +637,63 @@ def test_what_needs_no_model_is_answered_without_importing_one(folder: Path, com
 
 
 # ---------------------------------------------------------------------------------------------------------------------
+# TRL online
+
+SERVER = """
+import sys, uvicorn
+from unittest.mock import MagicMock
+from nemo_gym.server_utils import ServerClient
+from resources_servers.example_session_state_mgmt.app import StatefulCounterResourcesServer as Server, StatefulCounterResourcesServerConfig as Config
+config = Config(host="127.0.0.1", port=int(sys.argv[1]), entrypoint="app.py", name="counter", domain="agent")
+uvicorn.run(Server(config=config, server_client=MagicMock(spec=ServerClient)).setup_webserver(), host="127.0.0.1", port=int(sys.argv[1]), log_level="warning")
+"""
+ONLINE = """
+import sys, train_online as online
+online.COUNTER = f"http://127.0.0.1:{sys.argv[1]}"
+trainer = online.build(online.parse(["tools"]))
+trainer.train()
+seen, tokenizer = trainer.seen, trainer.processing_class
+learned = seen["completion_mask"].bool() & (seen["tool_mask"] == 1)
+shown = seen["completion_mask"].bool() & (seen["tool_mask"] == 0)
+for row in range(8):
+    own, tool = (tokenizer.decode(seen["completion_ids"][row][mask[row]]) for mask in (learned, shown))
+    assert "increment_counter" in own and "Done." in own and "success" not in own and "tool_response" not in own, own
+    assert '{"success":true}' in tool and "increment_counter" not in tool and "Done." not in tool, tool
+assert [float(one) for one in seen["advantages"].sign()] == [1, -1] * 4, seen["advantages"]
+real, asked = online.verify, []
+online.verify = lambda *given: None if len(asked) == 0 and not asked.append(1) else real(*given)
+masked = online.build(online.parse(["tools"]))
+masked.train()
+first = masked.seen["advantages"][:4].tolist()
+assert first[0] == 0 and first[2] > 0 and abs(first[1] + first[2] + first[3]) < 1e-4 and first[1] < 0, first
+class Down:
+    def post(self, *given, **more):
+        return type("Answer", (), {"is_server_error": True})()
+assert real(Down(), {"responses_create_params": {}}, []) is None, "a verifier that failed is no wrong answer"
+"""
+
+
+@pytest.mark.gym
+def test_trl_trains_online_with_a_server_of_gym_and_learns_no_tool_result(folder: Path, gym_python: Path) -> None:
+    """Rewards from /verify, one session for each completion, tool results out of the loss, a masked completion out of its group's mean."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with subprocess.Popen([gym_python, "-c", SERVER, str(port)], cwd=folder, stderr=subprocess.PIPE) as server:
+        try:
+            for _ in range(600):
+                with socket.socket() as probe:
+                    if probe.connect_ex(("127.0.0.1", port)) == 0:
+                        break
+                assert server.poll() is None, server.stderr.read().decode()
+                time.sleep(0.2)
+            result = run(TRAINERS / "bin" / "python", "-c", ONLINE, port, folder=folder)
+            assert result.returncode == 0, result.stderr[-3000:]
+        finally:
+            server.terminate()
+
+
+# ---------------------------------------------------------------------------------------------------------------------
 # Token bundles
 
 
@@ -608,7 +773,10 @@ def test_bad_files_get_one_clear_line(folder: Path, command: str, content: str |
 @pytest.mark.parametrize(("command", "message"), [
     ("convert_for_trainers.py dpo a.jsonl --for verl -o b.jsonl", "verl 0.9.1 has no DPO trainer"),
     ("convert_for_trainers.py sft a.jsonl --for verl -o b.jsonl", "ends with .parquet"),
-    ("convert_for_trainers.py sft a.jsonl --for axolotl -o b.jsonl", "invalid choice"),
+    ("convert_for_trainers.py sft a.jsonl --for megatron -o b.jsonl", "invalid choice"),
+    ("convert_for_trainers.py kto a.jsonl --for axolotl -o b.jsonl", "kto rows are written for trl and unsloth"),
+    ("convert_for_trainers.py rl a.jsonl --for flat -o b.jsonl", "prompts for online RL are written for"),
+    ("convert_for_trainers.py sft a.jsonl --for trl -o a.jsonl", "would overwrite the input"),
     ("collect_on_policy.py practice_tasks.jsonl -o b.jsonl", "names no task_source"),
     ("collect_on_policy.py practice_tasks.jsonl --task-source string_match --head-server 127.0.0.1:1 -o b.jsonl", "Start them first"),
 ])

@@ -174,7 +174,6 @@ def test_no_json_breaks_the_reader() -> None:
 # Scripts that still read rollouts by themselves. Take a name out when its script uses the reader; put none in.
 WAITING = {
     "how-to/configure-verification-strategies/test_properties.py",
-    "how-to/integrate-with-rl-frameworks/make_recording_tasks.py",
     "how-to/optimize-rollout-collection/find_knee.py",
     "reference/performance-tuning/measure_driver.py",
     "reference/performance-tuning/measure_io.py",

@@ -3,7 +3,8 @@
     trainers/bin/python check_loaders.py converted/trl_sft.jsonl converted/verl_sft.parquet converted/openrlhf_dpo.jsonl
     trainers/bin/python check_loaders.py trl_sft=my_rows.jsonl --template trl/chat_templates/qwen2_5_training.jinja
 
-The name says whose loader reads the file, and as what: TRAINER_KIND, as convert_for_trainers.py names them.
+The name says whose loader reads the file, and as what: TRAINER_KIND, as convert_for_trainers.py names them. Only the trainers that
+you name are imported: the Python of your own trainer is enough.
 Counts sequences, tokens, and tokens in the loss, and finds: rows that the loader dropped, empty sequences, tool calls, thoughts
 and texts that vanished, user or tool tokens in the loss, assistant tokens outside of it, chosen answers that equal the rejected ones.
 The tokenizer is SmolLM2's with the practice endpoint's template; --template takes another one of the same ChatML family.
@@ -29,7 +30,9 @@ os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 
 import jinja2
-from rollout_to_chat import BadInput, read_rows
+import loader_checks
+import trainer_loaders
+from rollouts import BadInput, lines
 
 import practice_policy
 
@@ -47,7 +50,7 @@ def rows_in(path: Path, *forms: tuple[str, ...]) -> list[dict]:
             raise BadInput(f"{path}: {error}") from None
         rows = [{"messages": json.loads(row["messages"]), "tools": json.loads(row["tools"])} for row in found]
     else:
-        rows = [row for _, row in read_rows(path)]
+        rows = [row for *_, row in lines(path)]
     wanted = next((form for form in forms if rows[0].keys() >= set(form)), forms[0])
     for number, row in enumerate(rows, 1):
         if missing := [key for key in wanted if key not in row]:
@@ -149,6 +152,14 @@ LOADERS = {
     "trl_dpo": (trl_dpo, ("prompt", "chosen", "rejected")),
     "openrlhf_dpo": (openrlhf_dpo, ("context", "better", "worse")),
     "openrlhf_rl": (openrlhf_rl, ("prompt", "label")),
+    "llamafactory_sft": (trainer_loaders.llamafactory_sft, ("conversations", "system", "tools")),
+    "llamafactory_dpo": (trainer_loaders.llamafactory_dpo, ("conversations", "chosen", "rejected")),
+    "ms-swift_sft": (trainer_loaders.ms_swift_sft, ("messages",)),
+    "ms-swift_dpo": (trainer_loaders.ms_swift_dpo, ("messages", "rejected_messages")),
+    "axolotl_sft": (trainer_loaders.axolotl_sft, ("messages",)),
+    "axolotl_dpo": (trainer_loaders.axolotl_dpo, ("messages", "chosen", "rejected")),
+    "torchtune_sft": (trainer_loaders.torchtune_sft, ("messages",)),
+    "torchtune_dpo": (trainer_loaders.torchtune_dpo, ("chosen", "rejected")),
 }
 
 
@@ -245,7 +256,11 @@ def check_rl(rows: list[dict], prompts: list[tuple[str, str]], tokenizer) -> tup
     return f"{len(prompts)} prompts, {sum(len(tokenizer(text)['input_ids']) for text, _ in prompts)} tokens", found
 
 
-CHECKS = {"sft": check_sft, "dpo": check_dpo, "rl": check_rl}
+def checks_of(name: str):
+    """Token by token where the trainer renders the template that we give it, word by word where it has one of its own."""
+    trainer, _, kind = name.partition("_")
+    own = {"sft": loader_checks.check_sft, "dpo": loader_checks.check_dpo}
+    return own[kind] if trainer in ("llamafactory", "ms-swift", "axolotl", "torchtune") else {"sft": check_sft, "dpo": check_dpo, "rl": check_rl}[kind]
 
 
 def check(name: str, path: Path, tokenizer) -> bool:
@@ -255,9 +270,16 @@ def check(name: str, path: Path, tokenizer) -> bool:
     try:
         with contextlib.redirect_stdout(io.StringIO()):
             loaded = loader(path, tokenizer)
-        said, found = CHECKS[name.partition("_")[2]](rows, loaded, tokenizer)
+        said, found = checks_of(name)(rows, loaded, tokenizer)
+    except ModuleNotFoundError as error:
+        raise BadInput(f"{error}. Run it with the Python of {name.partition('_')[0]}, or install what its tab says") from None
     except jinja2.TemplateError as error:
         print(f"{path} for {name.partition('_')[0]}: the template refuses a row: {error}")
+        return False
+    except (BadInput, OSError):
+        raise
+    except Exception as error:  # whatever a trainer's own code raises on a row stops its training, too
+        print(f"{path} for {name.partition('_')[0]}: the loader stops: {type(error).__name__}: {' '.join(str(error).split())[:200]}")
         return False
     print(f"{path} for {name.partition('_')[0]}: {len(rows)} rows, {said}")
     bad = {what: count for what, count in found.items() if count}

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from template_probe import USES, Refused, Renderer, examine, rows_that_lose, switches_that_mend
 
-from rollout_to_chat import BadInput
+from rollouts import BadInput
 
 
 def load(path: Path, name: str | None) -> tuple[str, dict[str, str]]:

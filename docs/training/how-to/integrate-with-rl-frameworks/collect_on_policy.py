@@ -21,7 +21,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from rollout_to_chat import BadInput, dump, read_rows, writing
+from rollouts import BadInput, dumps, lines, writing
 from token_bundles import Unusable, report, trajectory
 
 SAMPLING = {"temperature": 1.0, "top_p": 1.0}
@@ -69,7 +69,7 @@ def main() -> int:
     if not sys.stderr.isatty():
         os.environ.setdefault("TQDM_DISABLE", "1")  # no progress bar in a log
     try:
-        tasks = [row for _, row in read_rows(args.tasks)][: args.limit]
+        tasks = [row for *_, row in lines(args.tasks)][: args.limit]
         for number, task in enumerate(tasks, 1):
             if not isinstance(task.get("responses_create_params"), dict):
                 raise BadInput(f"{args.tasks}: task {number} has no responses_create_params. Give task rows")
@@ -94,7 +94,7 @@ def main() -> int:
             kept.sort(key=lambda one: one["task"])
             with writing(args.output) as out:
                 for one in kept:
-                    out.write(dump(one))
+                    out.write(dumps(one))
     except BadInput as error:
         print(f"collect_on_policy.py: {error}", file=sys.stderr)
         return 2

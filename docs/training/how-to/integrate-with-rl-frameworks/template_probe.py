@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from rollout_to_chat import BadInput, read_rows
+from rollouts import BadInput, lines
 
 
 class Refused(Exception):
@@ -401,7 +401,7 @@ def rows_that_lose(render: Renderer, path: Path) -> tuple[int, dict[str, list[in
     """How many rows there are, and the lines whose row loses something, by what it loses."""
     lost: dict[str, list[int]] = {}
     total = 0
-    for number, row in read_rows(path):
+    for number, _, _, row in lines(path):
         total += 1
         answers = [row["chosen"], row["rejected"]] if "chosen" in row else [row["completion"]] if "completion" in row else [[]]
         start = row.get("prompt") if "messages" not in row else row["messages"]

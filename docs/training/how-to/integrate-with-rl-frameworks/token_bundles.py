@@ -18,7 +18,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from rollout_to_chat import BadInput, dump, read_rows, writing
+from rollouts import BadInput, dict_of, dumps, lines, list_of, masked, task_of, writing
 
 BUNDLE = ("prompt_token_ids", "generation_token_ids", "generation_log_probs")
 
@@ -31,12 +31,12 @@ def trajectory(rollout: dict) -> dict:
     """One rollout as one sequence: prompt_ids, then completion_ids with mask and logprobs of the same length."""
     if rollout.get("_ng_failure_class"):
         raise Unusable(f"failed: {rollout['_ng_failure_class']}")
-    if rollout.get("mask_sample"):
+    if masked(rollout):
         raise Unusable("masked: mask_sample is true")
-    if not isinstance(rollout.get("reward"), (int, float)) or not math.isfinite(rollout["reward"]):
+    if isinstance(rollout.get("reward"), bool) or not isinstance(rollout.get("reward"), (int, float)) or not math.isfinite(rollout["reward"]):
         raise Unusable("no reward")
     prompt, completion, mask, logprobs = [], [], [], []
-    calls = [item for item in (rollout.get("response") or {}).get("output") or [] if item.get("generation_token_ids")]
+    calls = [item for item in list_of(dict_of(rollout, "response"), "output") if item.get("generation_token_ids")]
     if not calls:
         raise Unusable("no token ids: is return_token_id_information true?")
     for number, call in enumerate(calls):
@@ -53,7 +53,7 @@ def trajectory(rollout: dict) -> dict:
         mask += [0] * len(new) + [1] * len(ids)
         logprobs += [0.0] * len(new) + logs
     return {
-        "task": rollout.get("_ng_task_index"), "reward": float(rollout["reward"]), "calls": len(calls),
+        "task": task_of(rollout), "reward": float(rollout["reward"]), "calls": len(calls),
         "prompt_ids": prompt, "completion_ids": completion, "mask": mask, "logprobs": logprobs,
     }
 
@@ -85,7 +85,7 @@ def main() -> int:
     args = parser.parse_args()
     reasons, kept, total = Counter(), [], 0
     try:
-        for total, (_, rollout) in enumerate(read_rows(args.rollouts), 1):
+        for total, (*_, rollout) in enumerate(lines(args.rollouts), 1):
             try:
                 kept.append(trajectory(rollout))
             except Unusable as reason:
@@ -93,7 +93,7 @@ def main() -> int:
         if kept:
             with writing(args.output) as out:
                 for one in kept:
-                    out.write(dump(one))
+                    out.write(dumps(one))
     except BadInput as error:
         print(f"token_bundles.py: {error}", file=sys.stderr)
         return 2

@@ -21,7 +21,7 @@ os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 os.environ.setdefault("TQDM_DISABLE", "1")
 
-from rollout_to_chat import BadInput, read_rows
+from rollouts import BadInput, lines
 from token_bundles import advantages
 
 import practice_policy
@@ -78,7 +78,7 @@ def main() -> int:
     parser.add_argument("--model", choices=("smollm2", "tiny"), default="smollm2", help="tiny has random weights: to see a mismatch")
     args = parser.parse_args()
     try:
-        rows = [row for _, row in read_rows(args.trajectories)]
+        rows = [row for *_, row in lines(args.trajectories)]
         if missing := next((key for row in rows for key in ("prompt_ids", "completion_ids", "mask", "logprobs", "reward") if key not in row), None):
             raise BadInput(f"{args.trajectories}: no {missing}. Give a file that token_bundles.py wrote")
     except BadInput as error:

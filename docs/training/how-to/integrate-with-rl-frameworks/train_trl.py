@@ -25,7 +25,7 @@ os.environ.setdefault("HF_DATASETS_CACHE", tempfile.mkdtemp(prefix="datasets-"))
 os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 
-from rollout_to_chat import BadInput, read_rows
+from rollouts import BadInput, lines
 
 import practice_policy
 
@@ -44,7 +44,7 @@ def common(args: argparse.Namespace) -> dict:
 
 def rows_of(path: Path, *forms: tuple[str, ...]):
     """The file as a dataset of the first form that its rows have, and of tools. Refuses what is no file of this kind."""
-    number, row = next(iter(read_rows(path)))
+    number, _, _, row = next(iter(lines(path)))
     keys = next((form for form in forms if row.keys() >= set(form)), None)
     if keys is None:
         wanted = ", or ".join(" and ".join(form) for form in forms)
@@ -76,7 +76,7 @@ def grpo(args):
     """Prompts and rewards come from Gym: rollout_func looks up what was collected for each prompt."""
     rows = rows_of(args.file, ("prompt", "gym_row"))
     collected: dict[int, list[dict]] = {}
-    for _, one in read_rows(args.trajectories):
+    for *_, one in lines(args.trajectories):
         collected.setdefault(one["task"], []).append(one)
     usable = [number for number in range(len(rows)) if len(collected.get(number, [])) >= GENERATIONS]
     if not usable:

@@ -1,0 +1,151 @@
+"""The data code of four trainers, as released: what each makes of the rows that convert_for_trainers.py writes for it.
+
+Each function gives, for each row, what is in the loss and what is shown: (whole text, text in the loss) for SFT,
+(text before the answers, chosen, rejected) for pairs. Rows that the trainer dropped are missing.
+check_loaders.py imports a function only when its file is checked, so the Python of your trainer is enough.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+import types
+from pathlib import Path
+
+LENGTH = 32768
+
+
+def parts(tokenizer, ids: list[int], labels: list[int]) -> tuple[str, str]:
+    return tokenizer.decode(ids), tokenizer.decode([label for label in labels if label != -100])
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def llamafactory(path: Path, tokenizer, stage: str) -> list:
+    """get_dataset with the template qwen3_nothink, which keeps every turn as it is written: plain ChatML, tools as Qwen shows them."""
+    os.environ.setdefault("DISABLE_VERSION_CHECK", "1")
+    sys.modules.setdefault("torchaudio", types.ModuleType("torchaudio"))  # imported for speech alone
+    from llamafactory.data import get_dataset, get_template_and_fix_tokenizer
+    from llamafactory.hparams import DataArguments, ModelArguments, TrainingArguments
+
+    folder = tempfile.mkdtemp()
+    os.environ["HF_DATASETS_CACHE"] = folder
+    data = DataArguments(dataset=path.stem, dataset_dir=str(path.parent), template="qwen3_nothink", cutoff_len=LENGTH)
+    template = get_template_and_fix_tokenizer(tokenizer, data)
+    model = ModelArguments(model_name_or_path="none", cache_dir=folder)
+    training = TrainingArguments(output_dir=folder, do_train=True, use_cpu=True)
+    found = get_dataset(template, model, data, training, stage=stage, tokenizer=tokenizer)
+    return found.get("train_dataset", [])
+
+
+def llamafactory_sft(path: Path, tokenizer) -> list[tuple[str, str]]:
+    return [parts(tokenizer, row["input_ids"], row["labels"]) for row in llamafactory(path, tokenizer, "sft")]
+
+
+def llamafactory_dpo(path: Path, tokenizer) -> list[tuple[str, str, str]]:
+    rows = []
+    for row in llamafactory(path, tokenizer, "rm"):
+        (whole, chosen), (_, rejected) = (parts(tokenizer, row[f"{side}_input_ids"], row[f"{side}_labels"]) for side in ("chosen", "rejected"))
+        rows.append((whole.removesuffix(chosen), chosen, rejected))
+    return rows
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def ms_swift(path: Path, tokenizer, mode: str, **more) -> tuple[list, object]:
+    """load_dataset and Template.encode with the template qwen2_5 and loss on every turn of the assistant."""
+    os.environ.setdefault("USE_HF", "1")
+    from swift.dataset import load_dataset
+    from swift.model import get_processor
+    from swift.template import get_template
+
+    folder = tempfile.mkdtemp()
+    tokenizer.save_pretrained(folder)
+    Path(folder, "config.json").write_text(json.dumps({"model_type": "qwen2", "architectures": ["Qwen2ForCausalLM"], "max_position_embeddings": LENGTH}))
+    processor = get_processor(folder, model_type="qwen2", download_model=False)
+    template = get_template(processor, template_type="qwen2_5", max_length=LENGTH, agent_template="hermes", **more)
+    template.set_mode(mode)
+    rows, _ = load_dataset(str(path), remove_unused_columns=False)
+    return list(rows), template
+
+
+def ms_swift_sft(path: Path, tokenizer) -> list[tuple[str, str]]:
+    rows, template = ms_swift(path, tokenizer, "train")
+    return [parts(tokenizer, encoded["input_ids"], encoded["labels"]) for encoded in map(template.encode, rows)]
+
+
+def ms_swift_dpo(path: Path, tokenizer) -> list[tuple[str, str, str]]:
+    rows, template = ms_swift(path, tokenizer, "rlhf", loss_scale="default")
+    made = []
+    for encoded in map(template.encode, rows):
+        chosen, rejected = (tokenizer.decode(encoded[f"{side}_input_ids"]) for side in ("chosen", "rejected"))
+        shared = len(os.path.commonprefix([chosen, rejected]))
+        shared = chosen.rfind("<|im_start|>assistant\n", 0, shared + 1) + len("<|im_start|>assistant\n")
+        made.append((chosen[:shared], chosen[shared:], rejected[shared:]))
+    return made
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def axolotl_sft(path: Path, tokenizer) -> list[tuple[str, str]]:
+    """The chat_template strategy with the tokenizer's own template."""
+    from axolotl.prompt_strategies.chat_template import load
+    from axolotl.utils.dict import DictDefault
+    from datasets import load_dataset
+
+    cfg = DictDefault({"train_on_inputs": False, "sequence_len": LENGTH, "chat_template": "tokenizer_default", "eot_tokens": ["<|im_end|>"]})
+    strategy = load(tokenizer, cfg, DictDefault({"type": "chat_template"}))
+    rows = load_dataset("json", data_files=str(path), split="train")
+    return [parts(tokenizer, made["input_ids"], made["labels"]) for made in (strategy.tokenize_prompt(row) for row in rows)]
+
+
+def axolotl_dpo(path: Path, tokenizer) -> list[tuple[str, str, str]]:
+    from axolotl.prompt_strategies.dpo.chat_template import default
+    from axolotl.utils.dict import DictDefault
+    from datasets import load_dataset
+
+    transform = default(DictDefault({"chat_template": "tokenizer_default", "datasets": [{"path": str(path), "type": "chat_template.default"}]}))
+    transform = transform[0] if isinstance(transform, tuple) else transform
+    rows = load_dataset("json", data_files=str(path), split="train")
+    made = [transform(row, tokenizer=tokenizer) for row in rows]
+    return [(row["prompt"], row["chosen"], row["rejected"]) for row in made]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def torchtune_tokenizer(tokenizer):
+    """torchtune's own tokenizer class for ChatML models, with the vocabulary of the given one."""
+    from torchtune.models.qwen2._tokenizer import Qwen2Tokenizer
+
+    folder = Path(tempfile.mkdtemp())
+    tokenizer.save_pretrained(folder)
+    model = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))["model"]
+    (folder / "vocab.json").write_text(json.dumps(model["vocab"]))
+    merges = [merge if isinstance(merge, str) else " ".join(merge) for merge in model["merges"]]
+    (folder / "merges.txt").write_text("\n".join(["#version: 0.2", *merges]), encoding="utf-8")
+    special = {token: tokenizer.convert_tokens_to_ids(token) for token in ("<|endoftext|>", "<|im_start|>", "<|im_end|>")}
+    return Qwen2Tokenizer(str(folder / "vocab.json"), str(folder / "merges.txt"), special, eos_token="<|im_end|>")
+
+
+def torchtune_sft(path: Path, tokenizer) -> list[tuple[str, str]]:
+    from torchtune.datasets import chat_dataset
+
+    data = chat_dataset(torchtune_tokenizer(tokenizer), source="json", data_files=str(path), conversation_column="messages", conversation_style="openai", split="train")
+    return [parts(tokenizer, row["tokens"], row["labels"]) for row in data]
+
+
+def torchtune_dpo(path: Path, tokenizer) -> list[tuple[str, str, str]]:
+    from torchtune.datasets import preference_dataset
+
+    data = preference_dataset(torchtune_tokenizer(tokenizer), source="json", data_files=str(path), split="train")
+    made = []
+    for row in data:
+        (whole, chosen), (_, rejected) = (parts(tokenizer, row[f"{side}_input_ids"], row[f"{side}_labels"]) for side in ("chosen", "rejected"))
+        made.append((whole, chosen, rejected))
+    return made

@@ -1,0 +1,204 @@
+"""One row in the form of each trainer, of a conversation that convert_for_trainers.py made. Raises NoChat for what a trainer cannot take.
+
+A conversation is prompt and answer, lists of messages: system, user, assistant (content, reasoning_content, tool_calls whose
+arguments are objects) and tool. `tools` are definitions in chat form.
+"""
+
+from __future__ import annotations
+
+import json
+
+from rollouts import NoChat, split_thoughts
+
+# The wording with which Qwen's and Hermes' templates show tools, for the loaders that show none.
+TOOLS_TEXT = (
+    "# Tools\n\nYou may call one or more functions to assist with the user query.\n\n"
+    "You are provided with function signatures within <tools></tools> XML tags:\n<tools>\n{}\n</tools>\n\n"
+    "For each function call, return a json object with function name and arguments within <tool_call></tool_call> XML tags:\n"
+    '<tool_call>\n{{"name": <function-name>, "arguments": <args-json-object>}}\n</tool_call>'
+)
+SPLIT = "the prompt holds answers, which this trainer trains as well: make the rows without --split to allow it"
+SEVERAL = "an answer of several messages: try --first-difference"
+# What LLaMA-Factory must be told about its files: how each column is named.
+SHAREGPT = {"messages": "conversations", "system": "system", "tools": "tools"}
+DATASET_INFO = {"sft": {"formatting": "sharegpt", "columns": SHAREGPT},
+                "dpo": {"formatting": "sharegpt", "ranking": True, "columns": SHAREGPT | {"chosen": "chosen", "rejected": "rejected"}}}
+
+
+def text(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Messages in other forms
+
+
+def told_tools(prompt: list[dict], tools: list[dict]) -> list[dict]:
+    """The prompt with its tools written into the system message."""
+    if not tools:
+        return prompt
+    told = TOOLS_TEXT.format("\n".join(map(text, tools)))
+    if prompt[0]["role"] == "system":
+        return [{"role": "system", "content": f"{prompt[0]['content']}\n\n{told}"}, *prompt[1:]]
+    return [{"role": "system", "content": told}, *prompt]
+
+
+def thought_and_text(message: dict) -> tuple[str, str]:
+    """The thoughts of a message as templates write them, and its text: `<think>`, a line each for mark and thought, an empty line."""
+    thoughts, rest = split_thoughts(message["content"])
+    thoughts = [thought for thought in [message.get("reasoning_content"), *thoughts] if thought]
+    return "<think>\n{}\n</think>\n\n".format("\n".join(thoughts)) if thoughts else "", rest.lstrip("\n") if thoughts else message["content"]
+
+
+def opened(messages: list[dict]) -> list[dict]:
+    """Thoughts in the content of the assistant's messages, as templates write them."""
+    made = []
+    for message in messages:
+        if message["role"] == "assistant":
+            message = {key: value for key, value in message.items() if key != "reasoning_content"} | {"content": "".join(thought_and_text(message))}
+        made.append(message)
+    return made
+
+
+def flat(messages: list[dict]) -> list[dict]:
+    """Calls and results as text, equal to what Qwen's and Hermes' templates make of them; results in a row are one user message."""
+    made: list[dict] = []
+    results = False
+    for message in opened(messages):
+        content = message["content"]
+        if message["role"] == "tool":
+            told = f"<tool_response>\n{content}\n</tool_response>"
+            if results:
+                made[-1]["content"] += f"\n{told}"
+            else:
+                made.append({"role": "user", "content": told})
+        else:
+            for call in message.get("tool_calls", ()):
+                function = call["function"]
+                arguments = text(function["arguments"])
+                if any(mark in arguments for mark in ("think>", "tool_call>")):  # templates would take them for marks
+                    arguments = arguments.replace("<", "\\u003c")
+                told = f'<tool_call>\n{{"name": "{function["name"]}", "arguments": {arguments}}}\n</tool_call>'
+                content += ("\n" if content and not content.endswith("</think>\n\n") else "") + told
+            made.append({"role": message["role"], "content": content})
+        results = message["role"] == "tool"
+    return made
+
+
+def text_arguments(messages: list[dict]) -> list[dict]:
+    """Arguments as JSON text: a loader that knows objects alone gives every call the keys of all others, or drops nulls that were meant."""
+    return [
+        message | {"tool_calls": [call | {"function": call["function"] | {"arguments": text(call["function"]["arguments"])}} for call in message["tool_calls"]]}
+        if message.get("tool_calls") else message for message in messages
+    ]
+
+
+def sharegpt_turn(message: dict) -> dict:
+    """One turn of the assistant as LLaMA-Factory reads it: calls are a JSON list in the turn's text."""
+    thought, said = thought_and_text(message)
+    if not message.get("tool_calls"):
+        return {"from": "gpt", "value": thought + said}
+    calls = text([{"name": call["function"]["name"], "arguments": call["function"]["arguments"]} for call in message["tool_calls"]])
+    calls = calls.replace("<", "\\u003c")  # no mark of calls or thoughts in the arguments is taken for one
+    if said.strip():  # the list stands between marks where text precedes it
+        return {"from": "function_call", "value": f"{thought}{said}\n<tool_call>{calls}</tool_call>"}
+    return {"from": "function_call", "value": thought + calls}
+
+
+def sharegpt(messages: list[dict]) -> tuple[str, list[dict]]:
+    """System text and turns for LLaMA-Factory. It takes turns of user or tools and of the assistant in alternation, and drops other rows."""
+    system = messages[0]["content"] if messages[0]["role"] == "system" else ""
+    turns: list[dict] = []
+    for message in messages[1:] if system or messages[0]["role"] == "system" else messages:
+        if message["role"] == "system":
+            raise NoChat("a system message after the start: LLaMA-Factory takes one at the start")
+        if message["role"] == "tool" and turns and turns[-1]["from"] == "observation":  # Qwen's template puts results in one turn
+            turns[-1]["value"] += f"\n</tool_response>\n<tool_response>\n{message['content']}"
+            continue
+        kind = {"user": "human", "tool": "observation"}.get(message["role"])
+        turns.append({"from": kind, "value": message["content"]} if kind else sharegpt_turn(message))
+    for number, turn in enumerate(turns):
+        if (turn["from"] in ("human", "observation")) != (number % 2 == 0):
+            raise NoChat("user and assistant do not take turns: LLaMA-Factory drops such rows")
+    return system, turns
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Rows
+
+
+def sft_row(trainer: str, prompt: list, answer: list, tools: list, source: dict, split: bool) -> dict:
+    """A row for supervised fine-tuning. split: the answer alone is to be trained, not what the prompt shows."""
+    more = ({"tools": tools} if tools else {}) | {"source": source}
+    if split and trainer in ("trl", "unsloth"):
+        return {"prompt": prompt, "completion": answer} | more
+    if split and any(message["role"] == "assistant" for message in prompt):
+        raise NoChat(SPLIT)
+    if trainer == "openrlhf":  # its loaders pass no tools to the template
+        return {"messages": told_tools(prompt, tools) + answer, "source": source}
+    if trainer == "verl":  # Parquet gives all rows the same keys, so what differs goes as text: see verl_dataset.py
+        return {"messages": text(prompt + answer), "tools": text(tools)}
+    if trainer in ("flat", "torchtune"):
+        return {"messages": flat(told_tools(prompt, tools) + answer), "source": source}
+    if trainer == "llamafactory":
+        system, turns = sharegpt(prompt + answer)
+        return {"conversations": turns, "system": system, "tools": text([tool["function"] for tool in tools]) if tools else "", "source": source}
+    if trainer == "ms-swift":
+        return {"messages": opened(prompt + answer)} | more
+    if trainer == "axolotl":
+        return {"messages": text_arguments(prompt + answer)} | more
+    return {"messages": prompt + answer} | more
+
+
+def said(message: dict) -> tuple:
+    """A message without the ids that differ from rollout to rollout."""
+    return message["role"], message.get("reasoning_content"), message["content"], [call["function"] for call in message.get("tool_calls", ())]
+
+
+def first_difference(prompt: list, chosen: list, rejected: list) -> tuple[list, list, list]:
+    """The first assistant message in which two answers differ, after all that they share."""
+    pairs = enumerate(zip(chosen, rejected))
+    shared = next((number for number, (one, other) in pairs if said(one) != said(other)), None)
+    if shared is None:
+        raise NoChat("chosen and rejected are the same")
+    if chosen[shared]["role"] != "assistant" or rejected[shared]["role"] != "assistant":
+        raise NoChat("the answers differ first in a tool result")
+    return prompt + chosen[:shared], chosen[shared : shared + 1], rejected[shared : shared + 1]
+
+
+def dpo_row(trainer: str, prompt: list, chosen: list, rejected: list, tools: list, source: dict) -> dict:
+    if [said(message) for message in chosen] == [said(message) for message in rejected]:
+        raise NoChat("chosen and rejected are the same")
+    # ms-swift and torchtune learn every assistant message; NeMo RL, Axolotl and LLaMA-Factory the last one, the others tool results too.
+    if trainer not in ("ms-swift", "torchtune") and (len(chosen) > 1 or len(rejected) > 1):
+        raise NoChat(SEVERAL)
+    more = ({"tools": tools} if tools else {}) | {"source": source}
+    if trainer == "nemo-rl":  # its loader passes no tools
+        completions = [{"rank": rank, "completion": completion} for rank, completion in enumerate((chosen, rejected))]
+        return {"context": told_tools(prompt, tools), "completions": completions, "source": source}
+    if trainer == "openrlhf":  # its loader makes columns prompt, chosen and reject: other names keep datasets 5 from mixing them up
+        return {"context": told_tools(prompt, tools), "better": chosen, "worse": rejected, "source": source}
+    if trainer in ("flat", "torchtune", "axolotl"):
+        asked, better, worse = flat(told_tools(prompt, tools)), flat(chosen), flat(rejected)
+        if trainer == "flat":
+            return {"prompt": asked, "chosen": better, "rejected": worse, "source": source}
+        if trainer == "torchtune":
+            return {"chosen": asked + better, "rejected": asked + worse, "source": source}
+        return {"messages": asked, "chosen": better[0], "rejected": worse[0], "source": source}
+    if trainer == "llamafactory":
+        system, turns = sharegpt(prompt)
+        if len(turns) % 2 == 0:
+            raise NoChat("the prompt ends with the assistant: LLaMA-Factory drops such rows")
+        answers = {"chosen": sharegpt_turn(chosen[0]), "rejected": sharegpt_turn(rejected[0])}
+        return {"conversations": turns, "system": system, "tools": text([tool["function"] for tool in tools]) if tools else ""} | answers | {"source": source}
+    if trainer == "ms-swift":  # it shows the tools of the rejected answer's prompt only from a column of their own
+        rows = {"messages": opened(prompt + chosen), "rejected_messages": opened(prompt + rejected)}
+        return rows | ({"tools": tools, "rejected_tools": tools} if tools else {}) | {"source": source}
+    return {"prompt": prompt, "chosen": chosen, "rejected": rejected} | more
+
+
+def kto_row(trainer: str, prompt: list, answer: list, tools: list, source: dict, good: bool) -> dict:
+    """One answer with its verdict, for trainers that learn from single answers."""
+    if len(answer) > 1:
+        raise NoChat("an answer of several messages: this trainer would learn the tool results as well")
+    return {"prompt": prompt, "completion": answer, "label": good} | ({"tools": tools} if tools else {}) | {"source": source}
