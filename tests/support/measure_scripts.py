@@ -1,6 +1,6 @@
 """Measure the scripts that read rollouts: processor time against a bare parse of each line, against an older state, and memory.
 
-    python tests/support/measure_scripts.py [--rows 100000] [--before b5b6574] [--only filter sft] [--memory 1000000] [--no-orjson]
+    python tests/support/measure_scripts.py [--rows 100000] [--runs 3] [--before b5b6574] [--only filter sft] [--no-orjson]
 
 Run it with the Python that has nemo-gym. It writes rollouts of 4 kB to a temporary folder (eight of each task), runs every
 script three times, the states in turn, and prints the medians. `--before` takes the scripts of a commit, side by side in the same run.
@@ -24,6 +24,13 @@ ROOT = Path(__file__).resolve().parents[2]
 TRAINING = "docs/training"
 WORDS = "the model answers a question about cities prices and trains with one call of a tool and a short reply that people can check".split()
 FILTERS = "--whole --valid-calls --min-reward 0.5 --pass-rate 0.1 0.9 --distinct --best 2"
+# The fields that Gym 0.7.0 writes into every request and response, mostly without a value.
+REQUEST = dict.fromkeys((
+    "background include instructions max_tool_calls metadata model previous_response_id prompt reasoning service_tier store context_management conversation "
+    "moderation prompt_cache_key prompt_cache_retention safety_identifier stream_options text top_logprobs top_p truncation user stream").split())
+RESPONSE = dict.fromkeys((
+    "error incomplete_details instructions metadata temperature top_p background completed_at conversation max_output_tokens max_tool_calls moderation "
+    "previous_response_id prompt prompt_cache_key prompt_cache_retention reasoning safety_identifier service_tier status text top_logprobs truncation user").split())
 COMMANDS = {
     "filter": ("how-to/filter-and-curate-data", "filter_rollouts.py IN -o OUT.jsonl " + FILTERS),
     "sft": ("how-to/filter-and-curate-data", "make_training_sets.py sft IN -o OUT.jsonl"),
@@ -42,16 +49,16 @@ def rollout(task: int, repeat: int, chance: random.Random) -> dict:
     tool = {"type": "function", "name": "look_up", "description": text(20), "strict": True,
             "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"], "additionalProperties": False}}
     return {
-        "responses_create_params": {"input": [{"role": "system", "content": text(60)}, {"role": "user", "content": f"{task}: {text(110)}"}], "tools": [tool],
+        "responses_create_params": REQUEST | {"input": [{"role": "system", "content": text(40)}, {"role": "user", "content": f"{task}: {text(60)}"}], "tools": [tool],
                                     "temperature": 1.0, "parallel_tool_calls": True, "tool_choice": "auto"},
-        "response": {
+        "response": RESPONSE | {
             "id": f"resp_{chance.getrandbits(64):016x}", "created_at": 1.0, "model": "m", "object": "response", "parallel_tool_calls": True, "tool_choice": "auto", "tools": [tool],
             "usage": {"input_tokens": 300, "output_tokens": chance.randrange(60, 200), "total_tokens": 500},
             "output": [
-                {"type": "reasoning", "id": "rs_1", "summary": [{"type": "summary_text", "text": text(90)}], "encrypted_content": None},
+                {"type": "reasoning", "id": "rs_1", "summary": [{"type": "summary_text", "text": text(60)}], "encrypted_content": None},
                 {"type": "function_call", "call_id": "c1", "name": "look_up", "arguments": json.dumps({"city": chance.choice(WORDS)}), "status": "completed"},
                 {"type": "function_call_output", "call_id": "c1", "output": text(40)},
-                {"type": "message", "id": "msg_1", "role": "assistant", "status": "completed", "content": say(80)},
+                {"type": "message", "id": "msg_1", "role": "assistant", "status": "completed", "content": say(50)},
             ],
         },
         "reward": float(chance.random() < 0.5), "mask_sample": False, "_ng_task_index": task, "_ng_rollout_index": repeat, "task_source": "cities",
