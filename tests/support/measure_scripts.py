@@ -43,13 +43,15 @@ BARE = "import sys, LIB\nfor line in open(sys.argv[1], 'rb'):\n    LIB.loads(lin
 
 
 def rollout(task: int, repeat: int, chance: random.Random) -> dict:
-    """One rollout of about 4 kB: a prompt, reasoning, a call with its result, an answer."""
+    """One rollout of about 4 kB: the prompt of its task, reasoning, a call with its result, an answer."""
+    asked = random.Random(task)
+    prompt = lambda words: " ".join(asked.choices(WORDS, k=words))  # noqa: E731
     text = lambda words: " ".join(chance.choices(WORDS, k=words))  # noqa: E731
     say = lambda words: [{"type": "output_text", "text": text(words), "annotations": []}]  # noqa: E731
-    tool = {"type": "function", "name": "look_up", "description": text(20), "strict": True,
+    tool = {"type": "function", "name": "look_up", "description": prompt(20), "strict": True,
             "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"], "additionalProperties": False}}
     return {
-        "responses_create_params": REQUEST | {"input": [{"role": "system", "content": text(40)}, {"role": "user", "content": f"{task}: {text(60)}"}], "tools": [tool],
+        "responses_create_params": REQUEST | {"input": [{"role": "system", "content": prompt(40)}, {"role": "user", "content": f"{task}: {prompt(60)}"}], "tools": [tool],
                                     "temperature": 1.0, "parallel_tool_calls": True, "tool_choice": "auto"},
         "response": RESPONSE | {
             "id": f"resp_{chance.getrandbits(64):016x}", "created_at": 1.0, "model": "m", "object": "response", "parallel_tool_calls": True, "tool_choice": "auto", "tools": [tool],
@@ -62,7 +64,7 @@ def rollout(task: int, repeat: int, chance: random.Random) -> dict:
             ],
         },
         "reward": float(chance.random() < 0.5), "mask_sample": False, "_ng_task_index": task, "_ng_rollout_index": repeat, "task_source": "cities",
-        "agent_ref": {"type": "responses_api_agents", "name": "simple_agent"}, "expected_answer": text(3),
+        "agent_ref": {"type": "responses_api_agents", "name": "simple_agent"}, "expected_answer": prompt(3),
     }
 
 

@@ -1,0 +1,88 @@
+"""Small inputs that other projects and Gym's own examples have, and what each script must do with them.
+
+A row of a table: the file in `data/cases`, the command (IN, OUT), the exit code, what the script says, and the rows it writes.
+`data/cases/ok` holds what no script may stumble over. More tables belong here: one for each page's scripts.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from pages import DOCS, ROOT
+
+CASES = ROOT / "tests" / "data" / "cases"
+GUIDES = DOCS / "training" / "how-to"
+
+
+def done(python: Path, page: str, command: str, case: str, folder: Path) -> tuple[int, str, list[dict]]:
+    """Exit code, what was printed, and the rows written."""
+    words = [str(CASES / f"{case}.jsonl") if word == "IN" else word for word in command.split()]
+    script, out = GUIDES / page / words[0], folder / "out.jsonl"
+    ran = subprocess.run([python, script, *["out.jsonl" if word == "OUT" else word for word in words[1:]]], cwd=folder, capture_output=True, text=True)
+    said = ran.stdout + ran.stderr
+    assert "Traceback" not in said, said
+    assert ran.returncode != 2 or ran.stderr.count("\n") == 1, ran.stderr
+    return ran.returncode, said, [json.loads(line) for line in out.open()] if out.exists() else []
+
+
+def contents(rows: list[dict]) -> list[str]:
+    return [message["content"] for row in rows for message in row["messages"]]
+
+
+def nothing(rows: list[dict]) -> bool:
+    return not rows
+
+
+FILTER = "filter-and-curate-data"
+SFT, DPO, CHECK = "make_training_sets.py sft IN -o OUT", "make_training_sets.py dpo IN -o OUT", "make_training_sets.py check IN"
+KEEP = "filter_rollouts.py IN -o OUT"
+TABLE: list[tuple[str, str, int, str, Callable[[list[dict]], bool]]] = [
+    ("calls_without_results", SFT, 1, "1 left out: a tool call without its result", nothing),
+    ("calls_without_results", CHECK, 1, "a tool call without its result", nothing),
+    ("calls_without_results", f"{KEEP} --finished", 0, "1 of 1 rollouts", lambda rows: len(rows) == 1),
+    ("think_in_text", f"{SFT} --reasoning drop", 0, "1 rows", lambda rows: contents(rows) == ["2+2?", "4"]),
+    ("think_in_text", f"{SFT} --reasoning field", 0, "1 rows", lambda rows: contents(rows) == ["2+2?", "4"] and rows[0]["messages"][1]["reasoning_content"] == "secret plan"),
+    ("think_in_text", f"{SFT} --reasoning think", 0, "1 rows", lambda rows: contents(rows) == ["2+2?", "<think>secret plan</think>4"]),
+    ("rollout_with_messages_field", SFT, 0, "2 rows", lambda rows: [row["source"]["reward"] for row in rows] == [0.0, 1.0]),
+    ("rollout_with_messages_field", f"{KEEP} --min-reward 1", 0, "1 of 2 rollouts", lambda rows: rows[0]["_ng_task_index"] == 1),
+    ("rollout_with_completion_field", SFT, 0, "1 rows", lambda rows: contents(rows)[1] == "a = 1"),
+    ("start_state_differs", DPO, 0, "1 tasks without a pair: its best and worst rollouts have different prompts", lambda rows: [row["chosen"][0]["content"] for row in rows] == ["4"]),
+    ("agent_with_own_tools", f"{KEEP} --valid-calls", 0, "1 rollouts list no tools, their agent brings its own", lambda rows: len(rows) == 1),
+    ("agent_with_own_tools", f"{KEEP} @{GUIDES / FILTER / 'sft.args'}", 1, "fewer than 4 rollouts: 1", nothing),
+    ("output_is_list_of_lists", KEEP, 1, "return_transitions", nothing),
+    ("output_is_list_of_lists", SFT, 1, "return_transitions", nothing),
+    ("prompt_in_output", SFT, 0, "1 rows", lambda rows: contents(rows) == ["You are an agent.", "Write a report.", "Here is the report."]),
+    ("message_phase", SFT, 0, "1 rows", lambda rows: contents(rows) == ["2+2?", "The answer is 4."]),
+    *[("no_ng_index", command, 0, "have no _ng_task_index, as older examples", lambda rows: len(rows) == 1) for command in (KEEP, SFT)],
+    ("no_ng_index", "describe_rollouts.py IN", 0, "have no _ng_task_index, as older examples", nothing),
+    ("agent_ref_only_two_envs", "describe_rollouts.py IN", 0, "search_agent      1", nothing),
+    ("agent_ref_only_two_envs", "make_training_sets.py balance IN -o OUT", 0, "math_agent        3      1", lambda rows: len(rows) == 2),
+    *[("same_rollout_twice", command, 2, "task 0, repeat 0 is there twice", nothing) for command in (KEEP, SFT, DPO, "describe_rollouts.py IN", "make_training_sets.py balance IN -o OUT")],
+    ("same_rollout_twice", CHECK, 1, "1 of 2 rollouts repeat the response.id and the answer of another one", nothing),
+    ("sft_prompt_completion_strings", CHECK, 1, "prompt is a string, not a list of messages", nothing),
+    ("dpo_strings", CHECK, 1, "prompt is a string, not a list of messages", nothing),
+    ("tool_call_as_text", CHECK, 1, "a tool call left in the text", nothing),
+    ("messages_null", CHECK, 1, "messages is null, not a list of messages", nothing),
+    ("messages_message_without_role", CHECK, 1, "messages holds a message without a role", nothing),
+    ("chat_image", CHECK, 1, "content that is no string", nothing),
+    *[(case, SFT, 2, "no rollout, but", nothing) for case in ("messages_null", "dpo_strings", "completion_without_prompt", "empty_input_rl")],
+]
+
+
+@pytest.mark.gym
+@pytest.mark.parametrize(("case", "command", "code", "text", "holds"), TABLE, ids=[f"{case}: {command}" for case, command, *_ in TABLE])
+def test_the_scripts_of_the_filter_guide(case: str, command: str, code: int, text: str, holds: Callable, gym_python: Path, tmp_path: Path) -> None:
+    found, said, rows = done(gym_python, FILTER, command, case, tmp_path)
+    assert found == code and text in said and holds(rows), said
+
+
+@pytest.mark.gym
+@pytest.mark.parametrize("case", sorted(path.stem for path in (CASES / "ok").iterdir()))
+def test_no_script_stumbles(case: str, gym_python: Path, tmp_path: Path) -> None:
+    for command in (KEEP, f"{KEEP} --valid-calls --finished --distinct --best 1", f"{SFT} --reasoning field", DPO, CHECK, "describe_rollouts.py IN",
+                    "make_training_sets.py balance IN -o OUT", "make_training_sets.py sample IN -o OUT"):
+        done(gym_python, FILTER, command, f"ok/{case}", tmp_path)
