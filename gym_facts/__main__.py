@@ -19,6 +19,7 @@ from pathlib import Path
 from gym_facts.command_line import commands, legacy, public_names
 from gym_facts.groups import components, groups, unplaced
 from gym_facts.lists import lists
+from gym_facts.presets import add_presets
 from gym_facts.scope import COMPONENTS, FIELDS, MORE_COMPONENTS, SETTINGS
 from gym_facts.source import ROOT
 from gym_facts.variables import variables
@@ -38,6 +39,7 @@ def extract() -> dict:
                 if setting:
                     told_ = {"command": command, "names": flag["names"], "key": key}
                     settings[setting].setdefault("flags", []).append(told_)
+    add_presets(settings, classes)
     folders = [
         path.relative_to(ROOT).as_posix()
         for kind in COMPONENTS + MORE_COMPONENTS

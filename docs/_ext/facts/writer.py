@@ -61,6 +61,14 @@ def default_of(field: dict) -> str:
     return code(field["default_code"]) if "default_code" in field else ""
 
 
+def presets(entry: dict) -> str:
+    """What the server's own configurations write over the default, and which of them."""
+    files: dict[str, list[str]] = {}
+    for file, value in entry.get("presets", {}).items():
+        files.setdefault(code(shown(value)), []).append(word(file))
+    return "; ".join(f"{value} in {', '.join(names[:3])}{' and more' * (len(names) > 3)}" for value, names in files.items())
+
+
 def accepts(field: dict) -> str:
     return code(*map(shown, field.get("choices", [])), *field.get("limits", []))
 
@@ -170,6 +178,7 @@ class Writer:
             *([("In", code(entry["group"]))] if len(groups) > 1 else []),
             ("Type", code(self.given["type"]) if "type" in self.given else type_of(field)),
             ("Default", code(self.given["default"]) if "default" in self.given else default_of(field)),
+            ("Shipped", presets(entry)),
             ("Accepts", accepts(field)),
             *(("Flag", f"{code(flag)} of {', '.join(commands)}") for flag, commands in flags.items()),
             ("Keys", ", ".join(self.link("group", group, code(group)) for group in blocks)),
