@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import random
+import re
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
 from pages import DOCS
 from proofs import Proof, proves
+from test_rollouts import mutated
 
 FOLDER = DOCS / "training" / "how-to" / "filter-and-curate-data"
 
@@ -604,3 +608,118 @@ def test_help(tmp_path: Path, script: str) -> None:
 def test_wrong_options_are_refused(tmp_path: Path, arguments: list[str]) -> None:
     refused = run("make_training_sets.py", *arguments, cwd=tmp_path)
     assert refused.returncode == 2 and "Traceback" not in refused.stderr and not list(tmp_path.iterdir())
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Any rollout: nothing is lost, nothing breaks
+
+SOUND = [
+    rollout(thought("Look it up."), "I look.", called("a"), result("a"), "<think>So.</think>Noon.", params={"tools": TOOLS}, task_source="s"),
+    rollout(called("a"), called("b"), result("b"), result("a"), "Noon.", given=[{"role": "system", "content": "Be short."}, {"role": "user", "content": [{"type": "input_text", "text": "?"}]}]),
+    rollout("Oslo.", expected_answer="Oslo", mask_sample=False, instance_config={"mask_sample": False}, response={"usage": {"output_tokens": 3}, "id": "r"}),
+]
+
+
+def any_rollouts(path: Path, seed: int) -> int:
+    """Rollouts with parts that are gone, odd, or in another order, each under a key of its own; and how many of them."""
+    chance, rows = random.Random(seed), []
+    while len(rows) < 300:
+        row = mutated(chance.choice(SOUND), chance)
+        if isinstance(row, dict):
+            rows.append({**row, "_ng_task_index": len(rows) // 3, "_ng_rollout_index": len(rows) % 3})
+    write(path, *rows)
+    return len(rows)
+
+
+def numbers(text: str, pattern: str) -> int:
+    return sum(map(int, re.findall(pattern, text, re.M)))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_whatever_a_rollout_holds_rows_in_are_rows_out_and_counted(tmp_path: Path, seed: int) -> None:
+    total = any_rollouts(tmp_path / "in.jsonl", seed)
+    given = set((tmp_path / "in.jsonl").read_bytes().splitlines())
+    odd = numbers(make(tmp_path, "balance", "in.jsonl", "-o", "all.jsonl", "--per-group", "999").stdout, r"^  (\d+) left out")
+    assert len(read(tmp_path / "all.jsonl")) + odd == total
+
+    done = run("filter_rollouts.py", "in.jsonl", "-o", "kept.jsonl", "--rejects", "rejects.jsonl", "--valid-calls", "--whole", "--finished",
+               "--drop-matching", "zzz", "--min-rollouts", "1", "--distinct", "--best", "2", cwd=tmp_path)
+    assert done.returncode == 0 and not done.stderr, done.stderr
+    kept = (tmp_path / "kept.jsonl").read_bytes().splitlines()
+    assert set(kept) <= given and len(kept) + len(read(tmp_path / "rejects.jsonl")) == total
+    assert not any(row.get("mask_sample") for row in map(json.loads, kept))
+
+    for how in ("think", "field", "drop"):
+        done = make(tmp_path, "sft", "in.jsonl", "-o", "sft.jsonl", "--reasoning", how)
+        rows = read(tmp_path / "sft.jsonl")
+        assert len(rows) + numbers(done.stdout, r"^  (\d+) left out") == total
+        for row in rows:
+            assert row["messages"][-1]["role"] == "assistant" and any(message["content"] for message in row["messages"])
+            own = [message["content"] for message in row["messages"] if message["role"] == "assistant"]
+            assert how == "think" or not any("<think>" in text for text in own)
+
+    done = make(tmp_path, "dpo", "in.jsonl", "-o", "dpo.jsonl", code=1)  # every reward is 1, or none
+    assert numbers(done.stdout, r"^  (\d+) tasks without a pair") == int(re.search(r"of (\d+) tasks", done.stdout)[1])
+    for command in (["check", "in.jsonl"], ["sample", "in.jsonl", "-o", "review.csv", "--rows", "20"]):
+        done = run("make_training_sets.py", *command, cwd=tmp_path)
+        assert done.returncode in (0, 1) and not done.stderr, done.stderr
+    assert run("describe_rollouts.py", "in.jsonl", cwd=tmp_path).returncode == 0
+
+
+def test_twenty_rows_are_twenty(tmp_path: Path) -> None:
+    write(tmp_path / "in.jsonl", *group(0, *[1] * 40, task_source="a"), *group(1, *[0] * 3, task_source="a"), *group(2, *[1] * 30, task_source="b"))
+    done = make(tmp_path, "sample", "in.jsonl", "-o", "review.jsonl", "--rows", "20")
+    assert "review.jsonl: 20 of 73 rollouts" in done.stdout
+    assert Counter(line["group"] for line in read(tmp_path / "review.jsonl")) == {"a, failed": 3, "a, passed": 9, "b, passed": 8}
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(1)", "\t=1", "\r=1", "'=1", " =1", "\uff1d1", "''-1"])
+def test_what_looks_like_a_formula_arrives_as_text_and_comes_back(tmp_path: Path, text: str) -> None:
+    import csv
+
+    write(tmp_path / "in.jsonl", rollout(text, given=text, expected_answer=text, task_source=text, reward=-0.5))
+    make(tmp_path, "sample", "in.jsonl", "-o", "review.csv")
+    line, = csv.DictReader((tmp_path / "review.csv").open(newline=""))
+    for column in ("question", "answer", "expected", "group"):
+        assert line[column].startswith("'") and line[column][1:].startswith(text.strip() if column == "group" else text)
+    assert line["reward"] == "-0.5"
+    line["verdict"], line["note"] = "good", line["answer"]  # copied from one cell to another
+    with (tmp_path / "review.csv").open("w", newline="") as out:
+        table = csv.DictWriter(out, line)
+        table.writeheader()
+        table.writerow(line)
+    make(tmp_path, "merge", "in.jsonl", "review.csv", "-o", "out.jsonl")
+    assert read(tmp_path / "out.jsonl")[0]["annotation"] == {"verdict": "good", "note": text}
+
+
+def test_tasks_that_teach_nothing_are_listed_with_why(tmp_path: Path) -> None:
+    rows = [*group(0, 1, 0), *group(1, 0, 0), *group(2, 1, 1), *group(3, 1), rollout("x", task=4, reward=1.0), rollout("x", task=4, repeat=1, reward=0.0),
+            rollout("x", task=5, mask_sample=True)]
+    write(tmp_path / "in.jsonl", *rows)
+    told = run("describe_rollouts.py", "in.jsonl", cwd=tmp_path).stdout
+    assert "tasks that teach nothing to GRPO and DPO: 5 of 6\n" in told
+    for line in ("every rollout got 0: 1 tasks: 1", "every rollout got 1: 1 tasks: 2", "only one rollout: 1 tasks: 3",
+                 "the same answer got different rewards: look at the verifier: 1 tasks: 4", "no rollout with a valid reward: 1 tasks: 5"):
+        assert f"  {line}\n" in told
+
+
+def test_check_finds_a_worthless_run(tmp_path: Path) -> None:
+    write(tmp_path / "sound.jsonl", *[rollout(f"Answer {n}", task=n, given=f"Question {n}?", response={"id": f"r{n}"}) for n in range(4)])
+    assert make(tmp_path, "check", "sound.jsonl").stdout == "sound.jsonl: 4 rows, no problem\n"
+    rows = [rollout("Oslo", task=n, repeat=m, reward=float(m % 2), given=f"Question {n % 2}?", expected_answer="Oslo", response={"id": f"r{n}"}) for n in range(4) for m in range(3)]
+    write(tmp_path / "in.jsonl", *rows)
+    told = make(tmp_path, "check", "in.jsonl", code=1).stdout
+    for fault in ("8 of 12 rollouts repeat the response.id and the answer", "2 of 4 tasks have the prompt of another one", "12 of 12 rollouts gave the same answer",
+                  "the reward contradicts its row: reward 0, the answer is the expected_answer (8 rows)"):
+        assert fault in told
+
+
+def test_a_curriculum_takes_what_gym_profiles(tmp_path: Path) -> None:
+    older = {**profile(0, 0.5), "task_input": profile(0, 0.5)["sample"]}
+    del older["sample"], older["num_rollouts"]
+    nothing = {**profile(1, 0.5), "mean/reward": None}
+    write(tmp_path / "p.jsonl", older, nothing, profile(2, 0.5), profile(3, 0.5, rollouts=2))
+    done = make(tmp_path, "curriculum", "p.jsonl", "-o", "stages")
+    assert len(read(tmp_path / "stages" / "2-medium.jsonl")) == 2 and "no reward: 1 tasks" in done.stdout and "few rollouts: 1 tasks" in done.stdout
+    write(tmp_path / "few.jsonl", profile(0, 0.5, rollouts=2))
+    assert "every task has fewer than 4 rollouts" in make(tmp_path, "curriculum", "few.jsonl", "-o", "none", code=1).stderr

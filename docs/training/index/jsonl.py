@@ -19,6 +19,11 @@ except ImportError:
     orjson = None
 
 
+for _stream in (sys.stdout, sys.stderr):  # what a model wrote is printed where the terminal has no sign for it, too
+    if hasattr(_stream, "reconfigure"):
+        _stream.reconfigure(errors="backslashreplace")
+
+
 class BadInput(Exception):
     """What is wrong with a file and what to do, in one line."""
 

@@ -26,8 +26,16 @@ TASK, REPEAT = "_ng_task_index", "_ng_rollout_index"
 LISTS = "the output is a list of lists: an agent with return_transitions: true wrote it"
 
 
+def brief(text: object) -> str:
+    """What a row says, on one line and not too long."""
+    return " ".join(str(text).split())[:120]
+
+
 class NoChat(Exception):
     """Why a rollout cannot become training data, in a few words that can be counted."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(brief(reason))
 
 
 class Unclear(NoChat):
@@ -156,7 +164,7 @@ def key_of(row: dict) -> tuple[int | str, int | None]:
 def group_of(row: dict) -> str | None:
     """The environment of a row: `task_source`, else the name of its agent."""
     name = row.get("task_source") or dict_of(row, "agent_ref").get("name")
-    return None if name is None else str(name)
+    return None if name is None else brief(name)
 
 
 def prompt_items(params: dict) -> list:
@@ -221,9 +229,9 @@ def masked(row: dict) -> bool:
 def unmeasured(row: dict) -> str | None:
     """Why the reward of a rollout says nothing about the model, or None."""
     if masked(row):
-        return f"masked ({row['failure_kind']})" if row.get("failure_kind") else "masked"
+        return brief(f"masked ({row['failure_kind']})") if row.get("failure_kind") else "masked"
     if "_ng_failure_class" in row or row["response"].get("status") in ("failed", "cancelled"):
-        return f"failed ({row.get('_ng_failure_class') or row['response']['status']})"
+        return brief(f"failed ({row.get('_ng_failure_class') or row['response']['status']})")
     reward = row.get("reward")
     if reward is None:
         return "no reward"
@@ -279,7 +287,7 @@ def cut_off(row: dict) -> str | None:
     """Why the rollout is incomplete: max_output_tokens (which a full context gives, too), empty_output, ... or None."""
     response = row["response"]
     reason = dict_of(response, "incomplete_details").get("reason") or dict_of(response, "metadata").get("ng_termination_reason")
-    return str(reason) if reason else "incomplete" if response.get("status") == "incomplete" else None
+    return brief(reason) if reason else "incomplete" if response.get("status") == "incomplete" else None
 
 
 def tokens_of(row: dict) -> int | None:

@@ -27,6 +27,12 @@ def as_cell(value):
     return f"'{value}" if isinstance(value, str) and value.lstrip("' ").startswith(FORMULA) else value
 
 
+def csv_line(values) -> str:
+    """A line of CSV. Python's writer before 3.13 leaves a carriage return without quotes, and readers break the line there."""
+    texts = ("" if value is None else str(value) for value in values)
+    return ",".join(f'"{text.replace(chr(34), chr(34) * 2)}"' if any(sign in text for sign in ',"\r\n') else text for text in texts) + "\n"
+
+
 def from_cell(text: str) -> str:
     return text[1:] if text.startswith("'") and text.lstrip("' ").startswith(FORMULA) else text
 
@@ -105,11 +111,8 @@ def sample(args) -> int:
     order = lambda value: (isinstance(value, str), value)  # noqa: E731
     found.sort(key=lambda line: (order(line["task_index"]), order(line["rollout_index"])))  # a run writes rollouts as they complete
     if args.output.suffix == ".csv":
-        text = io.StringIO(newline="")
-        table = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-        table.writeheader()
-        table.writerows({column: as_cell(value) for column, value in line.items()} for line in found)
-        content = text.getvalue().encode("utf-8", "replace")
+        table = [COLUMNS, *([as_cell(line[column]) for column in COLUMNS] for line in found)]
+        content = "".join(map(csv_line, table)).encode("utf-8", "replace")
     else:
         content = b"".join(map(dumps, found))
     with writing(args.output) as out:
