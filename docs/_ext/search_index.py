@@ -60,6 +60,11 @@ def code(node: nodes.Node) -> Iterator[str]:
             yield from code(child)
 
 
+def last(title: str) -> str:
+    """The name of an entry without where it belongs: ``max_steps`` of "simple_agent › max_steps"."""
+    return title.partition(", ")[0].rpartition(" › ")[2]
+
+
 def first_sentence(texts: list[str], most: int) -> str:
     """What a result shows below its title, ``most`` characters of it: where a message comes from is no sentence about it."""
     sentences = (text for text in texts if text.count(" ") > 2 and not text.startswith(("Printed by", "Nothing is printed", "Type:")))
@@ -87,7 +92,7 @@ def records(docname: str, doctree: nodes.document) -> Iterator[dict]:
                 continue
             title = ", ".join(dict.fromkeys(titles))
             # The title is a name anyway, and so is the end of the anchor.
-            record = {"id": names[0], "title": title, "names": " ".join([".", *(name for name in names[1:] if name not in title.split(", "))])}
+            record = {"id": names[0], "title": title, "names": " ".join([".", *(name for name in names[1:] if name not in re.split(", | › ", title))])}
             node = node.next_node(addnodes.desc_content)
         elif boxes.is_setup(node):
             record = {"id": boxes.SETUP_ID, "title": words(node[0])}
@@ -100,9 +105,9 @@ def records(docname: str, doctree: nodes.document) -> Iterator[dict]:
                 others = dict.fromkeys(code for code in codes if " " in code and not code.startswith("gym ") and code != record["title"])
                 record["messages"] = list(others)  # beside its title, which is one
         texts = [text for text in statements(node) if text]
-        record["first"] = first_sentence(texts, 90 if "names" in record else 140)
+        record["first"] = first_sentence(texts, 75 if "names" in record else 115)
         found = search_terms.terms([*texts, record["title"]])
-        record["code"] = [name for name in search_terms.terms(code(node)) if name not in found]
+        record["code"] = [name for name in search_terms.terms(code(node)) if name not in found and name.count("_") < 6]  # else a path
         shown = search_terms.terms([record["title"], record["first"]])  # the engine reads these itself
         record["text"] = [name for name in found if name not in shown]
         yield record
@@ -135,7 +140,7 @@ def index(env) -> str:
     pages = []
     for docname, its in found.items():
         columns = {field: [record.get(field, "") for record in its] for field in ("id", "title", "first", "names")}
-        columns["id"] = [name.replace(title, "~") if title else name for name, title in zip(columns["id"], columns["title"])]
+        columns["id"] = [name.replace(own, "~") if (own := last(title)) else name for name, title in zip(columns["id"], columns["title"])]
         columns |= {field: [search_terms.coded(record[field], numbers) for record in its] for field in CODED}
         pages.append({
             "url": f"{docname}.html",
@@ -146,7 +151,7 @@ def index(env) -> str:
             "sections": columns,
         })  # fmt: skip
     known = search_terms.known()
-    data = {"stop": known["stop"].split(), "synonyms": known["synonyms"], "digits": search_terms.DIGITS, "vocabulary": " ".join(numbers), "pages": pages}
+    data = {"stop": known["stop"].split(), "symptoms": known["symptoms"].split(), "synonyms": known["synonyms"], "digits": search_terms.DIGITS, "vocabulary": " ".join(numbers), "pages": pages}
     stemmer = IndexBuilder(env, "en", {}, "").get_js_stemmer_code()
     return f"{stemmer}\nconst SEARCH_DATA = {json.dumps(data, ensure_ascii=False, separators=(',', ':'))};\n"
 

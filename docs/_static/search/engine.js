@@ -3,11 +3,15 @@
 // that a page is more than its best section. `data` is what docs/_ext/search_index.py collected.
 const WEIGHTS = {
   // Beside the page as a whole, its best section.
-  section: 1.2,
+  section: 1.4,
   // A word of the question; what it stands for; a word that stands for something; an identifier as a whole.
   word: 1, concept: 0.8, covered: 0.6, whole: 1.5,
   // A question that names no identifier is for a guide rather than for the reference.
   reference: 0.9,
+  // A symptom is for the page of symptoms, a task for a guide.
+  symptom: 1.1, task: 0.85,
+  // What has to be there before the job is on every guide.
+  setup: 0.6,
   // The fields of a page, then those of a section.
   name: 6, description: 4, asked: 2.5, headings: 0.8,
   title: 2, names: 3, text: 1, code: 0.6, asked_here: 1,
@@ -19,6 +23,7 @@ function createSearch(data) {
   const stemmer = new Stemmer();
   const stem = (word) => (/^[a-z]{3,}$/.test(word) ? stemmer.stemWord(word) : word);
   const stop = new Set(data.stop.map(stem));
+  const symptoms = new Set(data.symptoms);
 
   // "--max-output-tokens", "max_output_tokens" and "max output tokens" share their words; the first two share the whole, too.
   const IDENTIFIER = /[\p{L}\p{N}]+(?:[_.@/-]+[\p{L}\p{N}]+)*/gu;
@@ -92,7 +97,7 @@ function createSearch(data) {
     const headings = [];
     const { id: ids, title: titles, first, names: named, text, code, asked } = page.sections;
     ids.forEach((short, at) => {
-      const id = short.replace("~", titles[at]);
+      const id = short.replace("~", () => titles[at].split(", ")[0].split(" › ").pop());
       const [section, title] = [{ id, title: titles[at], first: first[at] }, terms(titles[at])];
       // What is shown of a section is not told twice.
       const record = { id: places.length, text: `${decoded(text[at])} ${terms(first[at])} ${title}`, code: decoded(code[at]), asked_here: decoded(asked[at]) };
@@ -183,9 +188,12 @@ function createSearch(data) {
 
     const found = new Map(data.pages.map((page, number) => [number, { page, whole: 0, sections: [] }]));
     for (const hit of pages.search(query, how)) found.get(hit.id).whole = hit.score;
-    for (const hit of sections.search(query, how)) found.get(places[hit.id].page).sections.push({ ...places[hit.id], score: hit.score });
+    const boostDocument = (id) => (places[id].section.id === "before-you-start" ? WEIGHTS.setup : 1);
+    for (const hit of sections.search(query, { ...how, boostDocument })) found.get(places[hit.id].page).sections.push({ ...places[hit.id], score: hit.score });
+    const symptom = question.toLowerCase().replace(/’/g, "'").match(/[\p{L}\p{N}']+/gu)?.some((word) => symptoms.has(word));
     for (const hit of found.values()) {
-      const prior = !wholes.length && hit.page.url.includes("/reference/") ? WEIGHTS.reference : 1;
+      const prior = wholes.length ? 1 : hit.page.url.includes("/reference/") ? WEIGHTS.reference
+        : hit.page.url.includes("/troubleshoot-") ? (symptom ? WEIGHTS.symptom : WEIGHTS.task) : 1;
       hit.score = prior * (hit.whole + WEIGHTS.section * (hit.sections[0]?.score || 0));
     }
     const entry = places[pasted(question)];
