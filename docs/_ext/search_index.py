@@ -105,9 +105,11 @@ def records(docname: str, doctree: nodes.document) -> Iterator[dict]:
                 others = dict.fromkeys(code for code in codes if " " in code and not code.startswith("gym ") and code != record["title"])
                 record["messages"] = list(others)  # beside its title, which is one
         texts = [text for text in statements(node) if text]
-        record["first"] = first_sentence(texts, 75 if "names" in record else 115)
+        record["first"] = first_sentence(texts, 70 if "names" in record else 105)
         found = search_terms.terms([*texts, record["title"]])
-        record["code"] = [name for name in search_terms.terms(code(node)) if name not in found and name.count("_") < 6]  # else a path
+        # Not the example of an entry, which names other entries; nor paths.
+        inside = () if "names" in record else search_terms.terms(code(node))
+        record["code"] = [name for name in inside if name not in found and name.count("_") < 6]
         shown = search_terms.terms([record["title"], record["first"]])  # the engine reads these itself
         record["text"] = [name for name in found if name not in shown]
         yield record
@@ -136,7 +138,10 @@ def index(env) -> str:
         logger.warning("asked.yaml: there is no page %s", ", ".join(sorted(gone)), type="search")
     names = {docname: docname.partition("training/")[2] for docname in sorted(env.found_docs)}
     found = {docname: with_questions(docname, env.search_records[docname], asked.get(name, {})) for docname, name in names.items()}
-    numbers = search_terms.vocabulary(record[field] for records in found.values() for record in records for field in CODED)
+    # What readers ask of a page as a whole.
+    wanted = {docname: search_terms.terms(search_terms.known()["pages"].get(name, ())) for docname, name in names.items()}
+    fields = (record[field] for records in found.values() for record in records for field in CODED)
+    numbers = search_terms.vocabulary([*fields, *wanted.values()])
     pages = []
     for docname, its in found.items():
         columns = {field: [record.get(field, "") for record in its] for field in ("id", "title", "first", "names")}
@@ -146,7 +151,7 @@ def index(env) -> str:
             "url": f"{docname}.html",
             "title": env.titles[docname].astext(),
             "description": env.metadata[docname].get("description", ""),
-            "asked": search_terms.known()["pages"].get(names[docname], []),
+            "asked": search_terms.coded(wanted[docname], numbers),
             "messages": {number: record["messages"] for number, record in enumerate(its) if "messages" in record},
             "sections": columns,
         })  # fmt: skip

@@ -110,7 +110,7 @@ function createSearch(data) {
       places.push({ page: number, section });
     });
     pages.add({
-      id: number, name: terms(page.title), description: terms(page.description), asked: page.asked.map(terms).join(" "),
+      id: number, name: terms(page.title), description: terms(page.description), asked: decoded(page.asked),
       headings: headings.join(" "),
     });
   });
