@@ -132,6 +132,8 @@ def step(args: argparse.Namespace, trainer) -> bool:
     trainer.train()
     moved = max((weight.detach() - before[name]).abs().max().item() for name, weight in trainer.model.named_parameters() if name in before)
     log = next(entry for entry in trainer.state.log_history if "loss" in entry)
+    if args.save:
+        trainer.save_model(str(args.save))
     print(f"{args.kind}: {args.steps} step of TRL, loss {log['loss']:.4f}, gradient norm {log['grad_norm']:.4f}, largest change of a weight {moved:.1e}")
     return moved > 0 and math.isfinite(log["loss"])
 
@@ -146,6 +148,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--learning-rate", type=float, default=1e-3, help="default: %(default)s; for real weights 1e-5")
     parser.add_argument("--gpu", action="store_true", help="train on the GPUs that accelerate finds")
     parser.add_argument("--max-length", type=int, default=2048, help="longer sequences are cut at the end (default: %(default)s)")
+    parser.add_argument("--save", type=Path, metavar="DIR", help="keep the trained weights there (default: nowhere)")
     parser.add_argument("-o", "--output", type=Path, default=Path("trained"), help="folder for what the trainer writes (default: %(default)s)")
     parser.set_defaults(tokenizer=None)  # check_loaders.py sets one with another template
     args = parser.parse_args(argv)

@@ -22,6 +22,11 @@ class BadInput(Exception):
     """Something the reader can put right; shown as one line."""
 
 
+def cores() -> int:
+    """Cores that this program may use: fewer than the machine has where it is pinned."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def record(hardware: str | None) -> dict:
     """Release, versions, hardware, date, and how many cores other programs kept busy before, over two seconds."""
     try:
@@ -34,8 +39,8 @@ def record(hardware: str | None) -> dict:
         name = next(line for line in lines if line.startswith("model name")).split(":", 1)[1].strip()
     return {
         "release": f"nemo-gym {release}", "python": platform.python_version(), "date": datetime.date.today().isoformat(),
-        "hardware": hardware or name, "cores": os.cpu_count(), "memory_gb": round(psutil.virtual_memory().total / 1e9),
-        "busy_before": round(psutil.cpu_percent(2) / 100 * os.cpu_count(), 2),
+        "hardware": hardware or name, "cores": cores(), "memory_gb": round(psutil.virtual_memory().total / 1e9),
+        "busy_before": round(psutil.cpu_percent(2) / 100 * (os.cpu_count() or 1), 2),
     }
 
 

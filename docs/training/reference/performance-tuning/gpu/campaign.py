@@ -13,6 +13,7 @@ import contextlib
 import json
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -48,6 +49,7 @@ MATCH = """\
   resources_servers:
     string_match: {{entrypoint: app.py, domain: knowledge}}
 """
+LAUNCH = f"{'accelerate launch' if shutil.which('accelerate') else 'python3 -m accelerate.commands.launch'} --num_processes 1 --mixed_precision bf16"
 PLAIN = "return_token_id_information: false"
 
 
@@ -189,15 +191,16 @@ def speed_config(lab: Lab) -> str:
     base, fixed = f"{lab.base}/v1", f"http://127.0.0.1:{lab.args.port + 9}/v1"
     name = lab.args.model_name
     parts = [f"head_server: {{host: 127.0.0.1, port: {lab.args.head}}}\n", MATCH.format(name="match")]
+    copies, workers = (COPIES[:1], 2) if lab.args.quick else (COPIES, 4)
     for server, more in (("real", PLAIN), ("ids", "return_token_id_information: true, request_prompt_and_generation_token_ids: false"),
                          ("ids_inline", "return_token_id_information: true, request_prompt_and_generation_token_ids: true")):
         parts += [MODEL.format(name=f"{server}_model", base=base, model=name, more=more), AGENT.format(name=server, steps=1, resources="match", model=f"{server}_model")]
-    for copy in COPIES:  # whole copies, against an endpoint that answers at once, and against the real one
+    for copy in copies:  # whole copies, against an endpoint that answers at once, and against the real one
         parts += [MATCH.format(name=f"match_{copy}"), MODEL.format(name=f"fixed_{copy}_model", base=fixed, model="fixed", more=PLAIN),
                   AGENT.format(name=f"fixed_{copy}", steps=1, resources=f"match_{copy}", model=f"fixed_{copy}_model"),
                   AGENT.format(name=f"real_{copy}", steps=1, resources=f"match_{copy}", model="workers_model")]
-    parts += [MODEL.format(name="workers_model", base=base, model=name, more=PLAIN + ", num_workers: 4"),
-              MODEL.format(name="fixed_workers_model", base=fixed, model="fixed", more=PLAIN + ", num_workers: 4"),
+    parts += [MODEL.format(name="workers_model", base=base, model=name, more=PLAIN + f", num_workers: {workers}"),
+              MODEL.format(name="fixed_workers_model", base=fixed, model="fixed", more=PLAIN + f", num_workers: {workers}"),
               AGENT.format(name="workers", steps=1, resources="match_a", model="fixed_workers_model"),
               AGENT.format(name="second", steps=1, resources="match_a", model="fixed_a_model")]
     return "".join(parts)
@@ -225,13 +228,13 @@ def ceiling(lab: Lab) -> None:
             ("two sets, one driver", "fixed_a_agent fixed_b_agent", 1, "128"), ("four sets, one driver", all_four, 1, "256"),
             ("two sets, two drivers", "fixed_a_agent fixed_b_agent", 2, "128"), ("four sets, four drivers", all_four, 4, "256"),
         ]
-        for note, agents, drivers, levels in plan:
+        for note, agents, drivers, levels in plan[:4] if quick else plan:
             levels, least = ("4", 8) if quick else (levels, 1200 * (4 if "four" in note else 2 if "two sets" in note else 1))
             for _ in range(1 if quick else 2):
                 lab.load("ceiling", f"--name fixed --base http://127.0.0.1:{lab.args.port + 9}/v1 --ways gym --agents {agents} --drivers {drivers} "
                                     f"--levels {levels} --tokens 16 --least {least} --note {shlex.quote(note)}", 60)
         real = " ".join(f"real_{copy}_agent" for copy in COPIES)
-        for note, agents, drivers in (("one set, as shipped", "real_agent", 1), ("four sets, one driver", real, 1), ("four sets, four drivers", real, 4)):
+        for note, agents, drivers in (("one set, as shipped", "real_agent", 1), ("four sets, one driver", real, 1), ("four sets, four drivers", real, 4))[:1 if quick else 3]:
             lab.load("ceiling", f"--name small --ways gym --agents {agents} --drivers {drivers} --levels {'4' if quick else '256'} --tokens 16 --least {8 if quick else 3000} "
                                 f"--note {shlex.quote(note)}", 60)
     finally:
@@ -320,7 +323,7 @@ def speed(lab: Lab) -> None:
     servers = lab.gym(speed_config(lab))
     try:
         with lab.engine(args.small) as seconds:
-            ready = lab.wait(f"http://127.0.0.1:{args.head}/readyz", servers, 300)
+            ready = lab.wait(f"http://127.0.0.1:{args.head}/readyz", servers, 400)
             lab.keep("start", {"engine_small_s": round(seconds, 1), "gym_s": round(time.monotonic() - began, 1), "gym_after_engine_s": round(ready, 1)})
             lab.step("ceiling", ceiling)
             lab.step("small", small_rates)
@@ -348,6 +351,36 @@ def speed(lab: Lab) -> None:
         stop(servers)
 
 
+def two_gpus(lab: Lab) -> None:
+    """The 8B over both GPUs, or one replica on each: through one model server of Gym."""
+    second = f"http://127.0.0.1:{lab.args.port + 1}"
+    config = "".join([
+        f"head_server: {{host: 127.0.0.1, port: {lab.args.head}}}\n", MATCH.format(name="match"),
+        MODEL.format(name="one_model", base=f"{lab.base}/v1", model="policy", more=PLAIN), AGENT.format(name="one", steps=1, resources="match", model="one_model"),
+        MODEL.format(name="both_model", base=f"[{lab.base}/v1, {second}/v1]", model="policy", more=PLAIN), AGENT.format(name="both", steps=1, resources="match", model="both_model"),
+    ])
+    dummy, levels = "--load-format dummy", "--levels 8 128 512 1024 --tokens 512 --least 8"
+    first, lab.args.gpu = lab.args.gpu, 1
+    replica = lab.serve("engine", lab.engine_command(lab.args.big, dummy).replace(f"--port {lab.args.port}", f"--port {lab.args.port + 1}"), "engine-replica.log")
+    lab.args.gpu = first
+    servers = None
+    try:
+        with lab.engine(lab.args.big, dummy):
+            servers = lab.gym(config)
+            lab.wait(f"{second}/health", replica, 200)
+            lab.wait(f"http://127.0.0.1:{lab.args.head}/readyz", servers, 300)
+            lab.load("two", f"--name 8b --ways gym --agents both_agent {levels} --note 'two replicas'", 150)
+            lab.load("two", f"--name 8b --ways gym --agents one_agent {levels} --note 'one replica'", 150)
+        stop(replica)
+        lab.args.gpu = "0,1"
+        with lab.engine(lab.args.big, f"{dummy} --tensor-parallel-size 2"):
+            lab.load("two", f"--name 8b --ways gym --agents one_agent {levels} --note 'tensor parallel over 2'", 150)
+    finally:
+        stop(replica)
+        if servers:
+            stop(servers)
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # Learning
 
@@ -367,9 +400,10 @@ def eval_run(lab: Lab, options: str, seconds: float) -> bool:
     return lab.run("gym", f"{lab.args.gym} eval run --no-serve +head_server.host=127.0.0.1 +head_server.port={lab.args.head} {options}", seconds)
 
 
-def greedy(lab: Lab) -> None:
+def greedy(lab: Lab, name: str) -> None:
     levels, more = ("1 4", "--count 4 --tokens 16") if lab.args.quick else ("1 8 64 256", "")
-    lab.run("gym", f"python3 {HERE / 'check_tokens.py'} greedy --base {lab.base} --model-name {lab.args.model_name} --levels {levels} {more} -o {lab.out / 'tokens.json'}", 150)
+    lab.run("gym", f"python3 {HERE / 'check_tokens.py'} greedy --base {lab.base} --model-name {lab.args.model_name} --levels {levels} {more} -o {lab.out / 'tokens.json'} "
+                    f"--name 'greedy, {name}'", 150)
 
 
 def gap(lab: Lab, name: str = "as served") -> None:
@@ -423,7 +457,7 @@ def offline(lab: Lab) -> None:
                    f"python3 {INTEGRATE / 'convert_for_trainers.py'} sft sft.jsonl --for trl -o trl_sft.jsonl", 60)
     lab.run("gym", f"python3 {FILTER / 'make_training_sets.py'} dpo collected/rollouts.jsonl -o dpo.jsonl --per-task 2 && "
                    f"python3 {INTEGRATE / 'convert_for_trainers.py'} dpo dpo.jsonl --for trl -o trl_dpo.jsonl", 60)
-    gpu, launch = ("", "python3") if quick else ("--gpu", "accelerate launch --num_processes 1 --mixed_precision bf16")
+    gpu, launch = ("", "python3") if quick else ("--gpu", LAUNCH)
     steps = (1, 1) if quick else (300, 120)
     if lab.run("train", f"{launch} {INTEGRATE / 'train_trl.py'} sft trl_sft.jsonl --model {args.small} {gpu} --steps {steps[0]} --learning-rate 2e-5 --save {lab.folder}/sft", 200):
         evaluate(lab, "sft", lab.folder / "sft")
@@ -441,7 +475,7 @@ def online(lab: Lab) -> None:
         load_weights(lab.base, args.small)
     gym = " ".join([*(["env", f"PYTHONPATH={os.environ['GYM_PATH']}"] if os.environ.get("GYM_PATH") else [])])
     options = "--rounds 1 --every 1 --per-round 2 --repeats 2 --eval-repeats 2 --batch 2 --concurrency 4" if quick else "--rounds 10 --every 2 --per-round 64 --repeats 8 --eval-repeats 6"
-    lab.run("train", f"python3 {HERE / 'grpo_rounds.py'} train.jsonl --held-out {'round_tasks.jsonl' if quick and False else 'held_out.jsonl'} --model {args.small} --folder rounds -o {lab.out / 'rounds.json'} {options} "
+    lab.run("train", f"python3 {HERE / 'grpo_rounds.py'} train.jsonl --held-out held_out.jsonl --model {args.small} --folder rounds -o {lab.out / 'rounds.json'} {options} "
                      f"{'' if args.engine else f'--engine {lab.base}'} --head 127.0.0.1:{args.head} --gym '{gym} {args.gym}' --gym-python '{gym} {args.gym_python}' --scripts {INTEGRATE} --learning-rate 2e-5 "
                      f"--run-options '+head_server.host=127.0.0.1 +head_server.port={args.head}{' --limit 4' if quick else ''}'", 480)
 
@@ -452,7 +486,7 @@ def trl_grpo(lab: Lab) -> None:
     lab.run("gym", f"{lab.args.gym_python} {INTEGRATE / 'convert_for_trainers.py'} rl train.jsonl --for trl -o prompts.jsonl && "
                    f"{lab.args.gym_python} {INTEGRATE / 'collect_on_policy.py'} train.jsonl -o trajectories.jsonl --limit {2 if quick else 64} --repeats 4 --concurrency {4 if quick else 64} "
                    f"--task-source string_match --head-server 127.0.0.1:{lab.args.head}", 90)
-    gpu, launch = ("", "python3") if quick else ("--gpu", "accelerate launch --num_processes 1 --mixed_precision bf16")
+    gpu, launch = ("", "python3") if quick else ("--gpu", LAUNCH)
     lab.run("train", f"{launch} {INTEGRATE / 'train_trl.py'} grpo prompts.jsonl --trajectories trajectories.jsonl --model {lab.args.small} {gpu} --steps {1 if quick else 20} --learning-rate 1e-5", 120)
 
 
@@ -462,7 +496,7 @@ def learn(lab: Lab) -> None:
     servers = lab.gym(learn_config(lab))
     try:
         with lab.engine(args.small, template("hermes")):
-            lab.wait(f"http://127.0.0.1:{args.head}/readyz", servers, 300)
+            lab.wait(f"http://127.0.0.1:{args.head}/readyz", servers, 400)
             lab.step("offline", offline)
             lab.step("online", online)
             lab.step("trl_grpo", trl_grpo)
@@ -470,7 +504,7 @@ def learn(lab: Lab) -> None:
                 from grpo_rounds import load_weights
                 load_weights(lab.base, args.small)
             lab.step("contiguity", contiguity, "hermes", ("1.0",) if args.quick else ("1.0", "0.7", "0.0"))
-            lab.step("greedy", greedy)
+            lab.step("greedy", greedy, "bfloat16")
             lab.step("gap", gap)
         if not args.quick:
             for name in ("pythonic", "llama3_json"):
@@ -480,7 +514,7 @@ def learn(lab: Lab) -> None:
                 lab.step("gap", gap, "processed_logprobs")
             with lab.engine(args.small, template("hermes") + " --dtype float32"):
                 lab.step("gap", gap, "engine in float32")
-                lab.step("greedy32", greedy)
+                lab.step("greedy", greedy, "float32")
     finally:
         stop(servers)
 
@@ -488,7 +522,7 @@ def learn(lab: Lab) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add("track", choices=("speed", "learn"))
+    add("track", choices=("speed", "learn", "two"), help="rate, overhead, settings, faults; token ids and training; two GPUs")
     add("-o", "--output", type=Path, required=True, metavar="DIR", help="where results and logs go")
     add("--small", type=Path, required=True, metavar="DIR", help="SmolLM2-135M, as make_models.py wrote it")
     add("--big", type=Path, metavar="DIR", help="the 8B, as make_models.py wrote it (default: leave its steps out)")
@@ -510,12 +544,11 @@ def main() -> int:
         if path and not (path / "config.json").is_file():
             parser.error(f"{path} holds no config.json: write it with make_models.py")
     args.small, args.big = args.small.resolve(), args.big and args.big.resolve()
-    os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     sys.path.insert(0, str(HERE))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     lab = Lab(args)
     threading.current_thread().name = args.track
-    {"speed": speed, "learn": learn}[args.track](lab)
+    {"speed": speed, "learn": learn, "two": two_gpus}[args.track](lab)
     lab.say(f"done; failed: {', '.join(lab.failed) or 'none'}")
     return 1 if lab.failed else 0
 
