@@ -4,7 +4,8 @@
     python campaign.py learn -o results --small DIR --gpu 1 --cores 16-31 --port 8100 --head 11100     # token ids, training, beside it
 
 Each step adds to its JSON file under -o as it goes, so that a machine that is taken away costs little; commands.log holds every command.
-vLLM, Gym and the trainers may lie in folders of their own: $VLLM_PATH, $GYM_PATH and $TRAIN_PATH become their PYTHONPATH. --engine replaces
+vLLM, Gym and the trainers may lie in folders of their own: $VLLM_PATH, $GYM_PATH and $TRAIN_PATH become their PYTHONPATH; $TRAIN_PYTHON
+is another Python for the trainers. --engine replaces
 vLLM by another server's command, for a rehearsal without a GPU. Exit code: 0 all steps done, 1 one failed, 2 bad input.
 """
 
@@ -49,7 +50,8 @@ MATCH = """\
   resources_servers:
     string_match: {{entrypoint: app.py, domain: knowledge}}
 """
-LAUNCH = f"{'accelerate launch' if shutil.which('accelerate') else 'python3 -m accelerate.commands.launch'} --num_processes 1 --mixed_precision bf16"
+TRAIN = os.environ.get("TRAIN_PYTHON", "python3")  # the Python that has the trainers
+LAUNCH = f"{'accelerate launch' if shutil.which('accelerate') else f'{TRAIN} -m accelerate.commands.launch'} --num_processes 1 --mixed_precision bf16"
 PLAIN = "return_token_id_information: false"
 
 
@@ -218,27 +220,22 @@ def small_rates(lab: Lab) -> None:
 def ceiling(lab: Lab) -> None:
     """What one set of servers can do, and what raises it: at an endpoint that answers at once, then at the real one."""
     quick = lab.args.quick
-    fixed = lab.serve("gym", f"python3 {HERE.parent / 'fixed_endpoint.py'} --port {lab.args.port + 9} --delay 0", f"fixed-{lab.args.track}.log")
-    try:
-        lab.wait(f"http://127.0.0.1:{lab.args.port + 9}/v1/models", fixed, 60)
-        all_four = " ".join(f"fixed_{copy}_agent" for copy in COPIES)
-        plan = [
-            ("one set, as shipped", "fixed_a_agent", 1, "8 64 256"), ("model server with 4 workers", "workers_agent", 1, "64"),
-            ("two drivers, one set", "fixed_a_agent", 2, "128"), ("two agents that share the rest", "fixed_a_agent second_agent", 1, "128"),
-            ("two sets, one driver", "fixed_a_agent fixed_b_agent", 1, "128"), ("four sets, one driver", all_four, 1, "256"),
-            ("two sets, two drivers", "fixed_a_agent fixed_b_agent", 2, "128"), ("four sets, four drivers", all_four, 4, "256"),
-        ]
-        for note, agents, drivers, levels in plan[:4] if quick else plan:
-            levels, least = ("4", 8) if quick else (levels, 1200 * (4 if "four" in note else 2 if "two sets" in note else 1))
-            for _ in range(1 if quick else 2):
-                lab.load("ceiling", f"--name fixed --base http://127.0.0.1:{lab.args.port + 9}/v1 --ways gym --agents {agents} --drivers {drivers} "
-                                    f"--levels {levels} --tokens 16 --least {least} --note {shlex.quote(note)}", 60)
-        real = " ".join(f"real_{copy}_agent" for copy in COPIES)
-        for note, agents, drivers in (("one set, as shipped", "real_agent", 1), ("four sets, one driver", real, 1), ("four sets, four drivers", real, 4))[:1 if quick else 3]:
-            lab.load("ceiling", f"--name small --ways gym --agents {agents} --drivers {drivers} --levels {'4' if quick else '256'} --tokens 16 --least {8 if quick else 3000} "
-                                f"--note {shlex.quote(note)}", 60)
-    finally:
-        stop(fixed)
+    all_four = " ".join(f"fixed_{copy}_agent" for copy in COPIES)
+    plan = [
+        ("one set, as shipped", "fixed_a_agent", 1, "8 64"), ("four sets, four drivers", all_four, 4, "256"), ("four sets, one driver", all_four, 1, "256"),
+        ("model server with 4 workers", "workers_agent", 1, "64"), ("two drivers, one set", "fixed_a_agent", 2, "64"),
+        ("two agents that share the rest", "fixed_a_agent second_agent", 1, "64"), ("two sets, two drivers", "fixed_a_agent fixed_b_agent", 2, "128"),
+        ("one set, as shipped", "fixed_a_agent", 1, "64"),
+    ]
+    for note, agents, drivers, levels in [plan[0], *plan[3:6]] if quick else plan:
+        levels, least = ("4", 8) if quick else (levels, 1200 * (4 if "four" in note else 2 if "two sets" in note else 1))
+        if True:
+            lab.load("ceiling", f"--name fixed --base http://127.0.0.1:{lab.args.port + 9}/v1 --ways gym --agents {agents} --drivers {drivers} "
+                                f"--levels {levels} --tokens 16 --least {least} --note {shlex.quote(note)}", 60)
+    real = " ".join(f"real_{copy}_agent" for copy in COPIES)
+    for note, agents, drivers in (("one set, as shipped", "real_agent", 1), ("four sets, one driver", real, 1), ("four sets, four drivers", real, 4))[:1 if quick else 3]:
+        lab.load("ceiling", f"--name small --ways gym --agents {agents} --drivers {drivers} --levels {'4' if quick else '256'} --tokens 16 --least {8 if quick else 3000} "
+                            f"--note {shlex.quote(note)}", 60)
 
 
 def big_rates(lab: Lab) -> None:
@@ -278,14 +275,14 @@ def loads(lab: Lab, note: str, names: tuple[str, ...]) -> None:
         path.write_text(json.dumps(data, indent=1) + "\n")
 
 
-def faults(lab: Lab) -> None:
+def faults(lab: Lab, agent: str) -> None:
     """A run whose engine is killed, stays away, and comes back; and a prompt that is too long."""
     (lab.folder / "fault_tasks.jsonl").write_text("".join(json.dumps({
         "responses_create_params": {"input": f"{number}: tell me of the sea.", "max_output_tokens": 400, "metadata": {"extra_body": '{"ignore_eos": true}'}},
-        "expected_answer": "none", "extraction_mode": "full_response", "agent_ref": {"name": "real_agent"}}) + "\n" for number in range(400)))
+        "expected_answer": "none", "extraction_mode": "full_response", "agent_ref": {"name": agent}}) + "\n" for number in range(400)))
     (lab.folder / "long_tasks.jsonl").write_text("".join(json.dumps({
         "responses_create_params": {"input": "word " * words, "max_output_tokens": 16}, "expected_answer": "none", "extraction_mode": "full_response",
-        "agent_ref": {"name": "real_agent"}}) + "\n" for words in (10, 200_000)))
+        "agent_ref": {"name": agent}}) + "\n" for words in (10, 200_000)))
     head = f"+head_server.host=127.0.0.1 +head_server.port={lab.args.head}"
     engine = lab.serve("engine", lab.engine_command(lab.args.small, ""), f"engine-{lab.args.track}.log")
     lab.wait(f"{lab.base}/health", engine, 200)
@@ -320,6 +317,8 @@ def faults(lab: Lab) -> None:
 def speed(lab: Lab) -> None:
     args = lab.args
     began = time.monotonic()
+    # Gym starts no server before every endpoint answers.
+    fixed = lab.serve("gym", f"python3 {HERE.parent / 'fixed_endpoint.py'} --port {args.port + 9} --delay 0", f"fixed-{args.track}.log")
     servers = lab.gym(speed_config(lab))
     try:
         with lab.engine(args.small) as seconds:
@@ -343,12 +342,11 @@ def speed(lab: Lab) -> None:
                         lab.step("settings", loads, note, names)
                 except RuntimeError as error:
                     lab.say(f"   {note}: {error}")
-                if number == 2:
-                    lab.step("faults", faults)
         elif not args.quick:
-            lab.step("faults", faults)
+            lab.step("faults", faults, "real_agent")
     finally:
         stop(servers)
+        stop(fixed)
 
 
 def two_gpus(lab: Lab) -> None:
@@ -415,7 +413,7 @@ def gap(lab: Lab, name: str = "as served") -> None:
         file = lab.folder / f"recorded {name} {case}.jsonl".replace(" ", "_")
         lab.run("gym", f"python3 {HERE / 'check_tokens.py'} record --base {base} --model-name {lab.args.model_name} {options} -o {file} {'--count 2 --tokens 12' if quick else '--count 64'}", 90)
         for divide, dtype in computed:
-            lab.run("train", f"python3 {HERE / 'check_tokens.py'} gap {file} --model {lab.args.small} --dtype {dtype} --divide-by {divide} -o {lab.out / 'tokens.json'} "
+            lab.run("train", f"{TRAIN} {HERE / 'check_tokens.py'} gap {file} --model {lab.args.small} --dtype {dtype} --divide-by {divide} -o {lab.out / 'tokens.json'} "
                              f"--name {shlex.quote(f'gap, {name}, {case}, {dtype}, logits / {divide}')}", 120)
 
 
@@ -457,13 +455,13 @@ def offline(lab: Lab) -> None:
                    f"python3 {INTEGRATE / 'convert_for_trainers.py'} sft sft.jsonl --for trl -o trl_sft.jsonl", 60)
     lab.run("gym", f"python3 {FILTER / 'make_training_sets.py'} dpo collected/rollouts.jsonl -o dpo.jsonl --per-task 2 && "
                    f"python3 {INTEGRATE / 'convert_for_trainers.py'} dpo dpo.jsonl --for trl -o trl_dpo.jsonl", 60)
-    gpu, launch = ("", "python3") if quick else ("--gpu", LAUNCH)
+    gpu, launch = ("", TRAIN) if quick else ("--gpu", LAUNCH)
     steps = (1, 1) if quick else (300, 120)
     if lab.run("train", f"{launch} {INTEGRATE / 'train_trl.py'} sft trl_sft.jsonl --model {args.small} {gpu} --steps {steps[0]} --learning-rate 2e-5 --save {lab.folder}/sft", 200):
         evaluate(lab, "sft", lab.folder / "sft")
     start = lab.folder / "sft" if (lab.folder / "sft").exists() else args.small
     if lab.run("train", f"{launch} {INTEGRATE / 'train_trl.py'} dpo trl_dpo.jsonl --model {start} {gpu} --steps {steps[1]} --learning-rate 5e-6 --save {lab.folder}/dpo", 200):
-        evaluate(lab, "sft, then dpo", lab.folder / "dpo")
+        evaluate(lab, "sft_dpo", lab.folder / "dpo")
 
 
 def online(lab: Lab) -> None:
@@ -475,7 +473,7 @@ def online(lab: Lab) -> None:
         load_weights(lab.base, args.small)
     gym = " ".join([*(["env", f"PYTHONPATH={os.environ['GYM_PATH']}"] if os.environ.get("GYM_PATH") else [])])
     options = "--rounds 1 --every 1 --per-round 2 --repeats 2 --eval-repeats 2 --batch 2 --concurrency 4" if quick else "--rounds 10 --every 2 --per-round 64 --repeats 8 --eval-repeats 6"
-    lab.run("train", f"python3 {HERE / 'grpo_rounds.py'} train.jsonl --held-out held_out.jsonl --model {args.small} --folder rounds -o {lab.out / 'rounds.json'} {options} "
+    lab.run("train", f"{TRAIN} {HERE / 'grpo_rounds.py'} train.jsonl --held-out held_out.jsonl --model {args.small} --folder rounds -o {lab.out / 'rounds.json'} {options} "
                      f"{'' if args.engine else f'--engine {lab.base}'} --head 127.0.0.1:{args.head} --gym '{gym} {args.gym}' --gym-python '{gym} {args.gym_python}' --scripts {INTEGRATE} --learning-rate 2e-5 "
                      f"--run-options '+head_server.host=127.0.0.1 +head_server.port={args.head}{' --limit 4' if quick else ''}'", 480)
 
@@ -486,7 +484,7 @@ def trl_grpo(lab: Lab) -> None:
     lab.run("gym", f"{lab.args.gym_python} {INTEGRATE / 'convert_for_trainers.py'} rl train.jsonl --for trl -o prompts.jsonl && "
                    f"{lab.args.gym_python} {INTEGRATE / 'collect_on_policy.py'} train.jsonl -o trajectories.jsonl --limit {2 if quick else 64} --repeats 4 --concurrency {4 if quick else 64} "
                    f"--task-source string_match --head-server 127.0.0.1:{lab.args.head}", 90)
-    gpu, launch = ("", "python3") if quick else ("--gpu", LAUNCH)
+    gpu, launch = ("", TRAIN) if quick else ("--gpu", LAUNCH)
     lab.run("train", f"{launch} {INTEGRATE / 'train_trl.py'} grpo prompts.jsonl --trajectories trajectories.jsonl --model {lab.args.small} {gpu} --steps {1 if quick else 20} --learning-rate 1e-5", 120)
 
 
@@ -499,14 +497,15 @@ def learn(lab: Lab) -> None:
             lab.wait(f"http://127.0.0.1:{args.head}/readyz", servers, 400)
             lab.step("offline", offline)
             lab.step("online", online)
-            lab.step("trl_grpo", trl_grpo)
             if not args.engine:
                 from grpo_rounds import load_weights
                 load_weights(lab.base, args.small)
             lab.step("contiguity", contiguity, "hermes", ("1.0",) if args.quick else ("1.0", "0.7", "0.0"))
-            lab.step("greedy", greedy, "bfloat16")
             lab.step("gap", gap)
+            lab.step("greedy", greedy, "bfloat16")
+            lab.step("trl_grpo", trl_grpo)
         if not args.quick:
+            lab.step("faults", faults, "string_match_simple_agent")
             for name in ("pythonic", "llama3_json"):
                 with lab.engine(args.small, template(name)):
                     lab.step("contiguity", contiguity, name, ("1.0",))
