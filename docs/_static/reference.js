@@ -47,6 +47,7 @@
     const { entries, pages } = await load();
     if (input.value !== query) return; // typed on while the index came
     const found = entries
+      .filter(([page]) => box.dataset.here === undefined || location.pathname.endsWith(pages[page][0]))
       .map((entry) => ({ entry, ranks: words.map((word) => rank(entry, word)) }))
       .map(({ entry, ranks }) => ({ entry, worst: Math.max(...ranks), sum: ranks.reduce((a, b) => a + b) }))
       .filter(({ worst }) => worst < Infinity)

@@ -221,12 +221,18 @@ class Covers(SphinxDirective):
 
 
 class Finder(SphinxDirective):
-    """``{gym:finder}``: a box that finds any entry of the reference, on whichever page. Without scripts there is no box."""
+    """``{gym:finder}``: a box that finds any entry of the reference, on whichever page; ``{gym:finder} here`` those of this page.
+
+    Without scripts there is no box.
+    """
+
+    optional_arguments = 1
 
     def run(self) -> list[nodes.Node]:
+        here, what, hint = (" data-here", "field", "a field, a word") if self.arguments == ["here"] else ("", "setting", "a key, a flag, a word")
         box = (
-            '<search class="gym-finder" hidden><label for="gym-finder">Find a setting</label>'
-            '<input id="gym-finder" type="search" placeholder="a key, a flag, a word" autocomplete="off" spellcheck="false" '
+            f'<search class="gym-finder"{here} hidden><label for="gym-finder">Find a {what}</label>'
+            f'<input id="gym-finder" type="search" placeholder="{hint}" autocomplete="off" spellcheck="false" '
             'aria-controls="gym-found" aria-describedby="gym-found-count" /><span id="gym-found-count" role="status"></span>'
             '<ol id="gym-found"></ol></search>'
         )
