@@ -13,6 +13,11 @@ from pathlib import Path
 from jinja2 import FileSystemBytecodeCache
 
 UNUSED = [
+    "doctools.js",
+    "sphinx_highlight.js",
+    "searchtools.js",
+    "language_data.js",
+    "basic.css",
     "vendor/**/*",
     "scripts/fontawesome*",
     "scripts/bootstrap*",
@@ -21,6 +26,7 @@ UNUSED = [
     "styles/*.map",
     "webpack*",
 ]
+SCRIPTS = ("doctools.js", "sphinx_highlight.js")  # Sphinx's own keys and marks, which the search of this site does not use
 STYLESHEETS = ["styles/pydata-sphinx-theme.css", "sphinx-design.min.css"]
 ICON_RULES = re.compile(r"(?<=[}/])(?:\.fa\b[^{}]*|@font-face)\{[^{}]*\}")
 COMMENT, RULE = re.compile(r"/\*.*?\*/", re.S), re.compile(r"([^{}]+)\{([^{}]*)\}")
@@ -34,6 +40,10 @@ def unwrap_code(app, pagename, templatename, context, doctree) -> None:
     if "body" in context:
         body = context["body"].replace('<code class="docutils literal notranslate">', '<code class="literal">')
         context["body"] = WORD_OF_CODE.sub(r"\1", body)
+
+
+def leave_out_scripts(app, pagename, templatename, context, doctree) -> None:
+    context["script_files"] = [script for script in context["script_files"] if not str(getattr(script, "filename", script)).endswith(SCRIPTS)]
 
 
 def without_dead_rules(stylesheet: str, classes: set[str]) -> str:
@@ -62,6 +72,8 @@ def slim(app, exception) -> None:
     for name in STYLESHEETS:
         stylesheet = static / name
         stylesheet.write_text(without_dead_rules(stylesheet.read_text(encoding="utf-8"), classes), encoding="utf-8")
+    own = static / "site.css"
+    own.write_text(re.sub(r"\s*\n\s*", "\n", COMMENT.sub("", own.read_text(encoding="utf-8"))).lstrip(), encoding="utf-8")
     for file in {file for pattern in UNUSED for file in static.glob(pattern) if file.is_file()}:
         file.unlink()
 
@@ -81,8 +93,11 @@ def stay_in_one_process(app, env, docnames: list[str]) -> None:
 
 
 def setup(app) -> dict:
+    # A change to this file writes every page again.
+    app.add_config_value("slim_changed", Path(__file__).stat().st_mtime_ns, "html", types=[int])
     app.connect("builder-inited", keep_templates)
     app.connect("env-before-read-docs", stay_in_one_process)
     app.connect("html-page-context", unwrap_code)
+    app.connect("html-page-context", leave_out_scripts)
     app.connect("build-finished", slim)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
