@@ -121,7 +121,7 @@ def builds(names: list[str], runs: int) -> tuple[float, dict[str, float]]:
     """Seconds for the whole site from nothing, and for each page after a change to it; strict, as `make html`."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        for name in ("conf.py", "pyproject.toml"):
+        for name in ("conf.py", "pyproject.toml", "LICENSE"):
             shutil.copy2(ROOT / name, folder / name)
         shutil.copytree(ROOT / "docs", folder / "docs")
         sphinx = re.search(r"^SPHINX := (.+)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M)[1]
