@@ -64,7 +64,7 @@ async def straight(spec: dict, numbers: list[int]) -> list[tuple]:
 async def through_gym(spec: dict, numbers: list[int]) -> list[tuple]:
     """The same, as rollouts of the agents named, by the dispatcher of `gym eval run`."""
     from nemo_gym.rollout_collection import DispatchLatencyTracker, RolloutCollectionHelper
-    from nemo_gym.server_utils import BaseServerConfig
+    from nemo_gym import BaseServerConfig
 
     extra = json.dumps({"ignore_eos": True})
     rows = [{
