@@ -23,7 +23,7 @@ from pydantic import Field
 class ShortAnswerConfig(BaseResourcesServerConfig):
     """What the server's YAML may set: every number of the reward."""
 
-    # The same request always gets the same reward, and verify() reads nothing but the request: re-scoring is safe.
+    # verify() reads nothing but the request and decides alike: re-scoring is safe.
     REVERIFY_MODE: ClassVar[ReverifyMode] = ReverifyMode.STATELESS
 
     partial_credit: float = Field(default=0.5, ge=0, le=1)
@@ -35,9 +35,10 @@ class ShortAnswerConfig(BaseResourcesServerConfig):
 
 
 class ShortAnswerRequest(BaseVerifyRequest):
-    """The fields of a task row that verify() reads. A field that is not declared here never arrives.
+    """The fields of a task row that verify() reads. No other field arrives.
 
-    Lenient: a row that does not fit its types gets HTTP 422, which ends the whole run. verify() masks it instead.
+    Lenient: a row that does not fit the types gets HTTP 422, which ends the run.
+    verify() masks it instead.
     """
 
     expected_answer: Any = None
@@ -49,10 +50,12 @@ class ShortAnswerResponse(BaseMultiRewardVerifyResponse):
 
     expected_answer: Any
     extracted_answer: str
-    # Aggregate metrics read top-level numbers, not reward_components: so each objective is here as well.
+    # Aggregate metrics read top-level numbers only: each objective once more.
     correct: float
     concise: float
     complete: float
+    # Trainers look for mask_sample at the top level or in here: verify() sets both.
+    instance_config: dict | None = None
 
 
 def normalize(text: str) -> str:
@@ -62,23 +65,34 @@ def normalize(text: str) -> str:
 
 
 def texts_of(values: list) -> list[str]:
-    """Those values that an answer can be compared with: texts and numbers that are not empty."""
-    return [str(value) for value in values if isinstance(value, (str, int, float)) and normalize(str(value))]
+    """The values that an answer can be compared with: texts and numbers."""
+    return [
+        str(value)
+        for value in values
+        if isinstance(value, (str, int, float)) and normalize(str(value))
+    ]
 
 
 def correctness(answer: str, accepted: list[str], partial_credit: float) -> float:
-    """1 for an accepted answer alone, partial credit for one inside a longer text, else 0."""
+    """1 for an accepted answer alone, partial credit inside a longer text, else 0."""
     answer = normalize(answer)
     accepted = [normalize(text) for text in accepted]
     if answer in accepted:
         return 1.0
-    found = any(re.search(rf"(?<!\w){re.escape(text)}(?!\w)", answer) for text in accepted if text)
+    found = any(
+        re.search(rf"(?<!\w){re.escape(text)}(?!\w)", answer)
+        for text in accepted
+        if text
+    )
     return partial_credit if found else 0.0
 
 
 def quality(answer: str, cut_off: bool, max_words: int) -> dict[str, float]:
-    """Response quality that a rule can see: not too long, and not cut off by a token limit."""
-    return {"concise": min(1.0, max_words / max(1, len(answer.split()))), "complete": float(not cut_off)}
+    """Response quality that a rule can see: not too long, and not cut off."""
+    return {
+        "concise": min(1.0, max_words / max(1, len(answer.split()))),
+        "complete": float(not cut_off),
+    }
 
 
 class ShortAnswerServer(SimpleResourcesServer):
@@ -88,22 +102,36 @@ class ShortAnswerServer(SimpleResourcesServer):
     config: ShortAnswerConfig
 
     async def verify(self, body: ShortAnswerRequest) -> ShortAnswerResponse:
-        """Score one rollout. A fault of the policy is 0; a fault of the task or of this program is a masked sample."""
+        """Score one rollout: a fault of the policy is 0, one of the task is masked."""
         config, answer = self.config, body.response.output_text
         cut_off = body.response.incomplete_details is not None
-        accepted = texts_of([body.expected_answer, *(body.aliases if isinstance(body.aliases, list) else [])])
+        accepted = texts_of(
+            [
+                body.expected_answer,
+                *(body.aliases if isinstance(body.aliases, list) else []),
+            ]
+        )
         parts = {
             "correct": correctness(answer, accepted, config.partial_credit),
             **quality(answer, cut_off, config.max_words),
         }
-        # Quality counts only where the answer is right, or the policy learns to be short and wrong.
-        weighted = sum(config.weights[name] * value for name, value in parts.items()) / sum(config.weights.values())
-        reward = config.offset + config.scale * (weighted if parts["correct"] else 0.0)
+        # Quality counts only where the answer is right: short and wrong must not pay.
+        weighted = sum(
+            config.weights[name] * value for name, value in parts.items()
+        ) / sum(config.weights.values())
+        reward = config.offset + config.scale * (
+            weighted if parts["correct"] else 0.0
+        )
         low, high = config.clip
         failure = {}
         if not accepted:
             reason = "the task row has no expected_answer to compare with"
-            failure = {"mask_sample": True, "failure_kind": "verifier_error", "failure_reason": reason}
+            failure = {
+                "mask_sample": True,
+                "instance_config": {"mask_sample": True},
+                "failure_kind": "verifier_error",
+                "failure_reason": reason,
+            }
         return ShortAnswerResponse(
             **body.model_dump(),
             **parts,
@@ -116,8 +144,16 @@ class ShortAnswerServer(SimpleResourcesServer):
 
 def offline(**settings: object) -> ShortAnswerServer:
     """The server without a network, for tests."""
-    config = ShortAnswerConfig(name="short_answer", host="127.0.0.1", port=0, entrypoint="app.py", **settings)
-    return ShortAnswerServer(config=config, server_client=ServerClient.model_construct())
+    config = ShortAnswerConfig(
+        name="short_answer",
+        host="127.0.0.1",
+        port=0,
+        entrypoint="app.py",
+        **settings,
+    )
+    return ShortAnswerServer(
+        config=config, server_client=ServerClient.model_construct()
+    )
 
 
 VERIFIER_FIXTURE = VerifierFixture(

@@ -67,6 +67,6 @@ def test_weights_scale_and_clip_come_from_the_configuration() -> None:
 def test_a_broken_task_is_masked_not_scored() -> None:
     for expected in ("", None, [], " . "):
         broken = verify("Paris", expected=expected)
-        assert broken.mask_sample and broken.failure_kind == "verifier_error" and broken.reward == 0.0
+        assert broken.mask_sample and broken.instance_config["mask_sample"] and broken.failure_kind == "verifier_error" and broken.reward == 0.0
     assert verify("42", expected=42).reward == 1.0
     assert not verify("Lyon").mask_sample and verify("Lyon").failure_kind is None

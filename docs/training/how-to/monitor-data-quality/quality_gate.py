@@ -27,42 +27,42 @@ from run_quality import write
 
 # What --suggest watches: the side that hurts, and why. Both sides where either is a sign of change.
 WATCHED = {
-    "reward": ("min", "the policy, the prompt or the verifier has changed for the worse"),
-    "success_rate": ("min", "fewer rollouts succeed: policy, prompt or verifier"),
-    "output_tokens": ("both", "answers got longer or shorter: other sampling, prompt or chat template"),
-    "cut_share": ("max", "answers lose their end, and with it their reward"),
-    "empty_share": ("max", "the endpoint returns nothing, or its parser swallows it"),
-    "tool_use_share": ("both", "the model calls tools less or more often than it did"),
-    "tool_calls": ("both", "more or fewer calls a rollout: tools, prompt or policy"),
+    "reward": ("min", "policy, prompt or verifier got worse"),
+    "success_rate": ("min", "fewer rollouts succeed"),
+    "output_tokens": ("both", "other sampling, prompt or chat template"),
+    "cut_share": ("max", "answers lose their end"),
+    "empty_share": ("max", "the endpoint or its parser drops answers"),
+    "tool_use_share": ("both", "calls tools more or less often"),
+    "tool_calls": ("both", "more or fewer calls a rollout"),
     "bad_arguments_share": ("max", "tool calls that no tool can take"),
-    "same_answer_share": ("max", "repeats no longer differ, so they carry no signal"),
-    "no_signal_share": ("max", "tasks without a difference between repeats teach RL nothing"),
-    "unhealthy_share": ("max", "findings of the health check: read rollout_verdicts.jsonl"),
-    "seconds": ("max", "rollouts take longer: endpoint, tools or sandbox"),
+    "same_answer_share": ("max", "repeats no longer differ"),
+    "no_signal_share": ("max", "these tasks teach RL nothing"),
+    "unhealthy_share": ("max", "health findings: see rollout_verdicts.jsonl"),
+    "seconds": ("max", "endpoint, tools or sandbox got slower"),
 }
 # Rare events, whose noise is not normal.
 EVENTS = ("cut_share", "empty_share", "bad_arguments_share", "unhealthy_share")
 WARN = ("no_signal_share", "same_answer_share", "seconds")
 # Limits that no earlier run can tell: metric, side, value, level, reason.
 FIXED = [
-    ("missing_share", "max", 0.02, "error", "lost rollouts are seldom lost at random: above 2 % the score describes other tasks"),
+    ("missing_share", "max", 0.02, "error", "lost rollouts are seldom lost at random: the score describes other tasks"),
     ("failed_attempts", "max", 0.10, "warning", "retries hide an endpoint or a judge that is about to fail"),
     ("masked_share", "max", 0.05, "warning", "masked rollouts cost as much as others and train nothing"),
-    ("unobserved_share", "max", 0.10, "error", "the health check could not see the model calls: nothing is known of their health"),
-    ("aggregate_gap", "max", 0.001, "error", "the aggregate metrics describe other rows than the file: aggregate again"),
-    ("copied_share", "max", 0.01, "error", "copied answers: the run holds fewer rollouts than it seems to"),
-    ("same_prompt_share", "max", 0.0, "error", "one prompt under several task indices (right only where the environment, not the prompt, holds the task)"),
-    ("two_rewards_share", "max", 0.02, "error", "the same answer got another reward: the verifier or judge is not consistent"),
-    ("contradicted_share", "max", 0.02, "error", "rewards that their own row contradicts: read them with rollout_table.py --where doubt=contradicted"),
-    ("call_in_text_share", "max", 0.02, "error", "tool calls left in the text: the endpoint's tool parser does not fit the model"),
+    ("unobserved_share", "max", 0.10, "error", "the health check could not see the model calls"),
+    ("aggregate_gap", "max", 0.001, "error", "the aggregate metrics describe other rows: run gym eval aggregate"),
+    ("copied_share", "max", 0.01, "error", "copied answers: fewer rollouts than it seems"),
+    ("same_prompt_share", "max", 0.0, "error", "one prompt, several task indices (fine if the environment holds the task)"),
+    ("two_rewards_share", "max", 0.02, "error", "the same answer got another reward: verifier or judge is inconsistent"),
+    ("contradicted_share", "max", 0.02, "error", "rewards that their own row contradicts"),
+    ("call_in_text_share", "max", 0.02, "error", "the endpoint's tool parser does not fit the model"),
 ]
 # With --fit-to-train also these, which a baseline tells better.
 ABSOLUTE = [
-    ("unhealthy_share", "max", 0.02, "error", "findings of the health check: read rollout_verdicts.jsonl"),
+    ("unhealthy_share", "max", 0.02, "error", "health findings: see rollout_verdicts.jsonl"),
     ("empty_share", "max", 0.05, "error", "an endpoint gives an empty answer only if something is wrong"),
     ("bad_arguments_share", "max", 0.05, "error", "tool calls that no tool can take"),
-    ("cut_share", "max", 0.30, "warning", "answers lose their end, and with it their reward"),
-    ("no_signal_share", "max", 0.90, "error", "hardly a task has rewards that differ: RL learns nothing here"),
+    ("cut_share", "max", 0.30, "warning", "answers lose their end"),
+    ("no_signal_share", "max", 0.90, "error", "hardly a task has rewards that differ: RL learns nothing"),
 ]
 # Not every run has these: no aggregate metrics, no tool calls, an agent that gives responses no id, or brings the prompt itself.
 OPTIONAL = {"aggregate_gap", "bad_arguments_share", "copied_share", "same_prompt_share"}
@@ -123,10 +123,11 @@ def toml(rules: list[dict], qualities: list[dict], alarm: float) -> str:
     names = ", ".join(quality["rollouts"] for quality in qualities)
     of = f"{sum(quality['scored'] for quality in qualities)} rollouts, {qualities[0]['tasks']} tasks, {qualities[-1]['finished'][:10]}"
     lines = [
-        f"# Limits from {names} ({of}).".replace("\n", " "),
-        f"# A limit is the value -+ {NormalDist().inv_cdf(1 - alarm):.2f} x the noise of a run and of the baseline. On average over baselines an",
-        f"# unchanged model breaches one of them with the chance {alarm:g}; false_alarms.py measures it, and how much it varies.",
-        "# `tasks_fingerprint` keeps the limits from being held against other tasks.",
+        f"# Limits from {names}".replace("\n", " "),
+        f"# ({of})",
+        f"# value -+ {NormalDist().inv_cdf(1 - alarm):.2f} x the noise of a run and of the baseline; exact for rare events.",
+        f"# An unchanged model breaches one with the chance {alarm:g}, on average over baselines.",
+        "# tasks_fingerprint: these limits are for these tasks only.",
         f"tasks_fingerprint = {quoted(qualities[0]['tasks_fingerprint'])}",
     ]
     for rule in rules:

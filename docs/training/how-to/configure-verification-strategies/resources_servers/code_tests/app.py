@@ -39,6 +39,9 @@ os._exit(0)
 """
 
 
+MASKED = {"mask_sample": True, "instance_config": {"mask_sample": True}}
+
+
 class CodeTestsConfig(BaseResourcesServerConfig):
     REVERIFY_MODE: ClassVar[ReverifyMode] = ReverifyMode.STATELESS
     grading: Literal["fraction", "all"] = "fraction"
@@ -57,6 +60,7 @@ class CodeTestsRequest(BaseVerifyRequest):
 
 
 class CodeTestsResponse(BaseVerifyResponse):
+    instance_config: dict | None = None  # trainers look for mask_sample here or at the top level: set both
     passed: int
     total: int
     first_failure: str | None
@@ -108,9 +112,9 @@ class CodeTestsServer(SimpleResourcesServer):
         try:
             results = await self.run(extract(body.response.output_text), [test.call for test in body.tests])
         except OSError as error:
-            failure = {"mask_sample": True, "failure_kind": "verifier_error", "failure_reason": str(error)}
+            failure = {**MASKED, "failure_kind": "verifier_error", "failure_reason": str(error)}
         if not body.tests:
-            failure = {"mask_sample": True, "failure_kind": "verifier_error", "failure_reason": "the task row has no tests"}
+            failure = {**MASKED, "failure_kind": "verifier_error", "failure_reason": "the task row has no tests"}
         passed, first_failure = 0, None
         for test, (ok, value) in zip(body.tests, results):
             if ok and value == test.returns and type(value) is type(test.returns):

@@ -39,6 +39,9 @@ RULES = {
 }
 
 
+MASKED = {"mask_sample": True, "instance_config": {"mask_sample": True}}
+
+
 class InstructionChecksConfig(BaseResourcesServerConfig):
     REVERIFY_MODE: ClassVar[ReverifyMode] = ReverifyMode.STATELESS
     grading: Literal["all", "fraction"] = "fraction"
@@ -54,6 +57,7 @@ class InstructionChecksRequest(BaseVerifyRequest):
 
 
 class InstructionChecksResponse(BaseVerifyResponse):
+    instance_config: dict | None = None  # trainers look for mask_sample here or at the top level: set both
     instructions: list[Instruction]
     followed: list[bool]
 
@@ -71,7 +75,7 @@ class InstructionChecksServer(SimpleResourcesServer):
                 raise ValueError("the task row has no instructions")
         except (KeyError, TypeError, ValueError) as error:
             reason = f"bad instruction: {type(error).__name__} {error}"
-            failure = {"mask_sample": True, "failure_kind": "verifier_error", "failure_reason": reason}
+            failure = {**MASKED, "failure_kind": "verifier_error", "failure_reason": reason}
         share = sum(followed) / len(followed) if followed else 0.0
         return InstructionChecksResponse(
             **body.model_dump(),

@@ -37,6 +37,9 @@ print("no reference" if values[0] is None else "unreadable" if values[1] is None
 """
 
 
+MASKED = {"mask_sample": True, "instance_config": {"mask_sample": True}}
+
+
 class MathProblemConfig(BaseResourcesServerConfig):
     REVERIFY_MODE: ClassVar[ReverifyMode] = ReverifyMode.STATELESS
     timeout_seconds: float = 5.0
@@ -48,6 +51,9 @@ class MathProblemRequest(BaseVerifyRequest):
 
 
 class MathProblemResponse(BaseVerifyResponse):
+    instance_config: dict | None = (
+        None  # trainers look for mask_sample here or at the top level: set both
+    )
     expected_answer: str
     extracted_answer: str
     verdict: str
@@ -64,7 +70,9 @@ def extract(text: str) -> str:
             if not depth:
                 return text[start + 7 : end]
     number = r"-?\d[\d,]*(?:\.\d+)?(?:\s*/\s*\d+)?"
-    stated = re.findall(rf"(?:answer(?: is|:)|=)\s*\$?({number})", text, re.I) or re.findall(number, text)
+    stated = re.findall(
+        rf"(?:answer(?: is|:)|=)\s*\$?({number})", text, re.I
+    ) or re.findall(number, text)
     return stated[-1] if stated else ""
 
 
@@ -73,9 +81,20 @@ def plain(text: str) -> str:
 
     A command that it does not know stays, and makes the text unreadable: without it, \sqrt{2} would be 2.
     """
-    text = re.sub(r"\\(?:left|right|displaystyle|quad)(?![a-zA-Z])|\\[ ,;:!]", "", text)
-    text = re.sub(r"\\[dt]?frac(?:\{([^{}]*)\}|(\d))(?:\{([^{}]*)\}|(\d))", r"(\1\2)/(\3\4)", text)
-    text = text.replace(r"\cdot", "*").replace(r"\times", "*").replace("^", "**").replace("{,}", ",")
+    text = re.sub(
+        r"\\(?:left|right|displaystyle|quad)(?![a-zA-Z])|\\[ ,;:!]", "", text
+    )
+    text = re.sub(
+        r"\\[dt]?frac(?:\{([^{}]*)\}|(\d))(?:\{([^{}]*)\}|(\d))",
+        r"(\1\2)/(\3\4)",
+        text,
+    )
+    text = (
+        text.replace(r"\cdot", "*")
+        .replace(r"\times", "*")
+        .replace("^", "**")
+        .replace("{,}", ",")
+    )
     text = re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", text)
     return re.sub(r"\\?[$%]|[{}\s]", "", text).rstrip(".")[:1000]
 
@@ -90,13 +109,22 @@ class MathProblemServer(SimpleResourcesServer):
         self._free = asyncio.Semaphore(self.config.max_processes)
 
     async def compare(self, expected: str, answer: str) -> str:
-        """equal, different, unreadable, no reference or timeout. Raises OSError if no process can be started."""
+        """equal, different, unreadable, no reference or timeout.
+
+        Raises OSError if no process can be started.
+        """
         async with self._free:
             pipe = asyncio.subprocess.PIPE
-            process = await asyncio.create_subprocess_exec(sys.executable, "-ISc", EQUAL, stdin=pipe, stdout=pipe, stderr=pipe)
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-ISc", EQUAL, stdin=pipe, stdout=pipe, stderr=pipe
+            )
             try:
-                said = process.communicate(f"{expected}\0{answer}".encode(errors="replace"))
-                output, _ = await asyncio.wait_for(said, self.config.timeout_seconds)
+                said = process.communicate(
+                    f"{expected}\0{answer}".encode(errors="replace")
+                )
+                output, _ = await asyncio.wait_for(
+                    said, self.config.timeout_seconds
+                )
             except TimeoutError:
                 return "timeout"
             finally:
@@ -110,26 +138,53 @@ class MathProblemServer(SimpleResourcesServer):
         try:
             verdict = await self.compare(plain(body.expected_answer), plain(answer))
         except OSError as error:
-            verdict, failure = "not checked", {"mask_sample": True, "failure_kind": "verifier_error", "failure_reason": str(error)}
+            verdict, failure = (
+                "not checked",
+                {
+                    **MASKED,
+                    "failure_kind": "verifier_error",
+                    "failure_reason": str(error),
+                },
+            )
         if verdict == "no reference":
             reason = f"cannot read expected_answer {body.expected_answer!r}"
-            failure = {"mask_sample": True, "failure_kind": "verifier_error", "failure_reason": reason}
+            failure = {
+                **MASKED,
+                "failure_kind": "verifier_error",
+                "failure_reason": reason,
+            }
         elif verdict == "timeout":
-            # The model wrote what cannot be computed: its fault, and a name to count it by.
+            # What cannot be computed is the model's fault; the name counts it.
             failure = {"failure_kind": "math_problem:timeout"}
         return MathProblemResponse(
-            **body.model_dump(), **failure, extracted_answer=answer, verdict=verdict, reward=float(verdict == "equal")
+            **body.model_dump(),
+            **failure,
+            extracted_answer=answer,
+            verdict=verdict,
+            reward=float(verdict == "equal"),
         )
 
 
 def offline(**settings: object) -> MathProblemServer:
     """The server without a network, for tests."""
     settings = {"timeout_seconds": 2.0} | settings
-    config = MathProblemConfig(name="math_problem", host="127.0.0.1", port=0, entrypoint="app.py", **settings)
-    return MathProblemServer(config=config, server_client=ServerClient.model_construct())
+    config = MathProblemConfig(
+        name="math_problem",
+        host="127.0.0.1",
+        port=0,
+        entrypoint="app.py",
+        **settings,
+    )
+    return MathProblemServer(
+        config=config, server_client=ServerClient.model_construct()
+    )
 
 
-VERIFIER_FIXTURE = VerifierFixture(offline, MathProblemRequest, Path(__file__).parent / "tests" / "verifier_cases.jsonl")
+VERIFIER_FIXTURE = VerifierFixture(
+    offline,
+    MathProblemRequest,
+    Path(__file__).parent / "tests" / "verifier_cases.jsonl",
+)
 
 
 if __name__ == "__main__":

@@ -55,12 +55,17 @@ def equal(left: object, right: object) -> bool:
 
 
 def score(call: object, expected: Call) -> tuple[float, float]:
-    """(right tool, share of right arguments) of one call; an argument too many counts as a wrong one."""
+    """(right tool, share of right arguments) of a call; one too many counts as wrong."""
     if call.name != expected.name:
         return 0.0, 0.0
     given = parsed(call.arguments)
     names = given.keys() | expected.arguments.keys()
-    right = sum(name in given and name in expected.arguments and equal(given[name], expected.arguments[name]) for name in names)
+    right = sum(
+        name in given
+        and name in expected.arguments
+        and equal(given[name], expected.arguments[name])
+        for name in names
+    )
     return 1.0, right / len(names) if names else 1.0
 
 
@@ -69,24 +74,54 @@ class ToolUseServer(SimpleResourcesServer):
     config: ToolUseConfig
 
     async def verify(self, body: ToolUseRequest) -> ToolUseResponse:
-        calls = [item for item in body.response.output if item.type == "function_call"]
-        best = [max((score(call, right) for right in body.expected_answers), default=(0.0, 0.0)) for call in calls]
-        # The mean over all calls: calling every tool in the hope that one is right must not pay.
-        tool, arguments = (sum(column) / len(best) for column in zip(*best)) if best else (0.0, 0.0)
-        parts = {"tool": tool, "arguments": arguments, "only_call": float(len(calls) == 1)}
-        weighted = sum(self.config.weights[name] * value for name, value in parts.items()) / sum(self.config.weights.values())
+        calls = [
+            item for item in body.response.output if item.type == "function_call"
+        ]
+        best = [
+            max(
+                (score(call, right) for right in body.expected_answers),
+                default=(0.0, 0.0),
+            )
+            for call in calls
+        ]
+        # The mean over all calls: calling every tool must not pay.
+        tool, arguments = (
+            (sum(column) / len(best) for column in zip(*best))
+            if best
+            else (0.0, 0.0)
+        )
+        parts = {
+            "tool": tool,
+            "arguments": arguments,
+            "only_call": float(len(calls) == 1),
+        }
+        weighted = sum(
+            self.config.weights[name] * value for name, value in parts.items()
+        ) / sum(self.config.weights.values())
         return ToolUseResponse(
-            **body.model_dump(), **parts, calls=len(calls), reward=weighted if tool else 0.0, reward_components=parts
+            **body.model_dump(),
+            **parts,
+            calls=len(calls),
+            reward=weighted if tool else 0.0,
+            reward_components=parts,
         )
 
 
 def offline(**settings: object) -> ToolUseServer:
     """The server without a network, for tests."""
-    config = ToolUseConfig(name="tool_use", host="127.0.0.1", port=0, entrypoint="app.py", **settings)
-    return ToolUseServer(config=config, server_client=ServerClient.model_construct())
+    config = ToolUseConfig(
+        name="tool_use", host="127.0.0.1", port=0, entrypoint="app.py", **settings
+    )
+    return ToolUseServer(
+        config=config, server_client=ServerClient.model_construct()
+    )
 
 
-VERIFIER_FIXTURE = VerifierFixture(offline, ToolUseRequest, Path(__file__).parent / "tests" / "verifier_cases.jsonl")
+VERIFIER_FIXTURE = VerifierFixture(
+    offline,
+    ToolUseRequest,
+    Path(__file__).parent / "tests" / "verifier_cases.jsonl",
+)
 
 
 if __name__ == "__main__":
