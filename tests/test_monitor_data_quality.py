@@ -783,3 +783,22 @@ def test_help(tmp_path: Path, script: str) -> None:
     helped = run(script, "--help", cwd=tmp_path)
     assert helped.returncode == 0 and "Exit code:" in helped.stdout
     assert os.environ.get("PYTHONPATH") is None or helped.stderr == ""
+
+
+@pytest.mark.gym
+def test_no_shipped_rollout_contradicts_its_reward(gym_python: Path) -> None:
+    """The page says so, with this number: what the check calls a contradiction is one."""
+    from measuring import Rollouts, look
+    from rollouts import BadInput
+
+    scored, found = 0, []
+    for path in sorted((gym_python.parent.parent / "lib").rglob("example_rollouts*.jsonl")):
+        try:
+            for _, _, _, row in Rollouts(path):
+                looked = look(row)
+                scored += looked.of("reward") is not None
+                found += [f"{path.parent.parent.name}: {looked.against}"] if looked.against else []
+        except BadInput:
+            continue  # placeholders, and files of other kinds
+    assert not found
+    assert f"None of the {scored} scored example rollouts" in (FOLDER.parent / "monitor-data-quality.md").read_text()

@@ -20,8 +20,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from measuring import BadInput, Rollouts, group_of, health_of, key_of, look, named, prompt_of
-from rollouts import list_of, text_in
+from measuring import BadInput, Rollouts, health_of, key_of, look, named, prompt_of
+from rollouts import group_of, list_of, text_in
 
 COLUMNS = (
     "task", "repeat", "environment", "reward", "masked", "verdict", "findings", "doubt", "output_tokens", "cut", "calls", "question",
@@ -58,7 +58,7 @@ def flat(row: dict, verdicts: dict, ids: set[int] | None = None) -> dict:
         doubts += ["response.id again"] if hash(identity) in ids else []
         ids.add(hash(identity))
     entry = {
-        "task": task, "repeat": repeat, "environment": group_of(row, None), "reward": row.get("reward"), "masked": int(looked.of("masked_share")),
+        "task": task, "repeat": repeat, "environment": group_of(row) or "", "reward": row.get("reward"), "masked": int(looked.of("masked_share")),
         "verdict": verdict.get("verdict", ""), "findings": " ".join(str(finding.get("check")) for finding in list_of(verdict, "findings")),
         "doubt": "; ".join(doubts), "output_tokens": looked.of("output_tokens"), "cut": int(looked.of("cut_share")), "calls": len(calls),
         "question": last_question(row), "answer": text,
