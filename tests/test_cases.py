@@ -7,12 +7,14 @@ A row of a table: the file in `data/cases`, the command (IN, OUT), the exit code
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from pages import DOCS, ROOT
+from test_filter_and_curate_data import any_rollouts, called, result, rollout
 
 CASES = ROOT / "tests" / "data" / "cases"
 GUIDES = DOCS / "training" / "how-to"
@@ -86,3 +88,25 @@ def test_no_script_stumbles(case: str, gym_python: Path, tmp_path: Path) -> None
     for command in (KEEP, f"{KEEP} --valid-calls --finished --distinct --best 1", f"{SFT} --reasoning field", DPO, CHECK, "describe_rollouts.py IN",
                     "make_training_sets.py balance IN -o OUT", "make_training_sets.py sample IN -o OUT"):
         done(gym_python, FILTER, command, f"ok/{case}", tmp_path)
+
+
+@pytest.mark.gym
+@pytest.mark.parametrize("command", [f"{KEEP} --distinct --best 2", f"{SFT} --reasoning field", DPO, "make_training_sets.py balance IN -o OUT", "describe_rollouts.py IN"])
+def test_orjson_changes_nothing_but_the_time(command: str, gym_python: Path, tmp_path: Path) -> None:
+    source, hidden = tmp_path / "in.jsonl", tmp_path / "hidden"
+    any_rollouts(source, 5)
+    with source.open("a") as out:  # numbers that the two libraries write in different ways
+        for number, value in enumerate((1e-7, 1e22, 10**30, 1.5e300, -0.0)):
+            arguments = json.dumps({"city": value, "\ud800": "\u2028"})
+            row = rollout(called("a", arguments=arguments), result("a"), "Noon.", task=900 + number // 2, repeat=number, reward=float(number % 2))
+            out.write(json.dumps(row) + "\n")
+    hidden.mkdir()
+    (hidden / "orjson.py").write_text("raise ImportError('hidden')\n")
+    found = []
+    for more in ([], [str(hidden)]):
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([*more, os.environ["PYTHONPATH"]]), "PYTHONHASHSEED": "0"}
+        words = [str(source) if word == "IN" else word.replace("OUT", "out.jsonl") for word in command.split()]
+        ran = subprocess.run([gym_python, GUIDES / FILTER / words[0], *words[1:]], cwd=tmp_path, capture_output=True, text=True, env=environment)
+        assert ran.returncode == 0, ran.stderr
+        found.append((ran.stdout, (tmp_path / "out.jsonl").read_bytes() if "OUT" in command else b""))
+    assert found[0] == found[1]

@@ -7,7 +7,7 @@ from collections import Counter
 from typing import NamedTuple
 
 from rollout_filters import by_task
-from rollout_to_chat import answer_of, convert, dpo_row, messages_key
+from rollout_to_chat import answer_of, convert, dpo_row, messages_key, numbers_in
 from rollouts import REPEAT, NoChat, Rollouts, Seen, cut_off, digest, dumps, row_at, tokens_of, unmeasured, writing
 from set_helpers import fail, listed
 
@@ -114,7 +114,8 @@ def dpo(args) -> int:
         return fail("no pair, nothing written. Did a filter remove the failures? Pairs need good and bad rollouts of one task")
     with writing(args.output) as out, open(args.rollouts, "rb") as file:
         for best, worst in wanted:
-            out.write(dumps(dpo_row(row_at(file, best.offset), row_at(file, worst.offset), args.reasoning)))
+            row = dpo_row(row_at(file, best.offset), row_at(file, worst.offset), args.reasoning)
+            out.write(dumps(row, numbers_in(row)))
     print(f"{args.output}: {len(wanted)} pairs")
     longer = Counter("chosen" if b.length > w.length else "rejected" if b.length < w.length else "neither" for b, w in wanted)
     lengths = [sum(pair[side].length for pair in wanted) / len(wanted) for side in (0, 1)]

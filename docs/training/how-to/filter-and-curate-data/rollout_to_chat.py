@@ -230,10 +230,12 @@ def convert(rollout: dict, reasoning: str = "think") -> tuple[list[dict], list[d
 
 def messages_key(messages: list[dict]) -> int:
     """A hash of what was said and called, without the call ids, which differ every time. It holds within one process."""
-    return hash(tuple(
-        (m["role"], m["content"], m.get("reasoning_content"), tuple((call["function"]["name"], frozen(call["function"]["arguments"])) for call in m.get("tool_calls", ())))
-        for m in messages
-    ))
+    parts = []
+    for message in messages:
+        parts += message["role"], message["content"], message.get("reasoning_content")
+        if "tool_calls" in message:
+            parts += [(call["function"]["name"], frozen(call["function"]["arguments"])) for call in message["tool_calls"]]
+    return hash(tuple(parts))
 
 
 def answer_of(completion: list[dict]) -> int:
@@ -247,7 +249,7 @@ _plain: list = []
 def numbers_in(row: dict) -> list:
     """The parts of a training row that may hold numbers: for `dumps`, which need not look at the texts."""
     global _plain
-    parts = [row["source"], *[message["tool_calls"] for part in ("messages", "prompt", "completion") for message in row.get(part, ()) if "tool_calls" in message]]
+    parts = [row["source"], *[message["tool_calls"] for part in ("messages", "prompt", "completion", "chosen", "rejected") for message in row.get(part, ()) if "tool_calls" in message]]
     tools = row.get("tools")
     if tools is not None and tools is not _plain:  # mostly the same as in the row before
         parts.append(tools)
