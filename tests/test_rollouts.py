@@ -175,6 +175,8 @@ def test_no_json_breaks_the_reader() -> None:
 WAITING = {
     "how-to/configure-verification-strategies/test_properties.py",
     "how-to/optimize-rollout-collection/find_knee.py",
+    "reference/performance-tuning/gpu/check_tokens.py",
+    "reference/performance-tuning/gpu/load.py",
     "reference/performance-tuning/measure_driver.py",
     "reference/performance-tuning/measure_io.py",
     "reference/rollout-format-spec/record_examples.py",

@@ -31,6 +31,11 @@ def brief(text: object) -> str:
     return " ".join(str(text).split())[:120]
 
 
+def type_of(value: object) -> str:
+    """What a JSON value is: the same word whichever library read it."""
+    return {dict: "object", list: "list", str: "string", bool: "truth value", type(None): "null"}.get(type(value), "number")
+
+
 class NoChat(Exception):
     """Why a rollout cannot become training data, in a few words that can be counted."""
 
@@ -258,7 +263,7 @@ def unanswered(row: dict) -> str | None:
     texts, turn = [], False
     for item in reversed(output):
         if type(item) is not dict:
-            return LISTS if type(item) is list else f"item of type {type(item).__name__}"
+            return LISTS if type(item) is list else f"item of type {type_of(item)}"
         kind, role = item.get("type") or "message", item.get("role")
         if role == "assistant" and kind == "message":
             if item.get("tool_calls"):
@@ -293,7 +298,7 @@ def cut_off(row: dict) -> str | None:
 def tokens_of(row: dict) -> int | None:
     """Output tokens of the whole rollout, over all its model calls; None if the endpoint did not say."""
     tokens = dict_of(row["response"], "usage").get("output_tokens")
-    return tokens if type(tokens) is int else None
+    return tokens if type(tokens) is int and abs(tokens) < 2**53 else None
 
 
 def has_token_ids(row: dict) -> bool:

@@ -29,7 +29,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rollouts import (
-    BadInput, NoChat, Rollouts, cut_off, dumps, field_of, frozen, lines, loads, lost_calls, prompt_items, may_think, plain, split_thoughts, tokens_of, unanswered, writing,
+    BadInput, NoChat, Rollouts, cut_off, dumps, field_of, frozen, lines, loads, lost_calls, prompt_items, may_think, plain, split_thoughts, tokens_of, type_of, unanswered, writing,
 )
 
 __all__ = ["cut_off", "tokens_of", "writing"]
@@ -49,10 +49,10 @@ def text_of(content) -> str:
     if type(content) is list and len(content) == 1 and type(content[0]) is dict and content[0].get("type") in TEXT_PARTS and type(content[0].get("text")) is str:
         return content[0]["text"]  # nearly always
     if not isinstance(content, list):
-        raise NoChat(f"content that is a {type(content).__name__}")
+        raise NoChat(f"content that is a {type_of(content)}")
     texts = []
     for part in content:
-        kind = part.get("type") if isinstance(part, dict) else type(part).__name__
+        kind = part.get("type") if isinstance(part, dict) else type_of(part)
         text = part.get("refusal" if kind == "refusal" else "text") if isinstance(part, dict) else None
         if kind != "refusal" and kind not in TEXT_PARTS or not isinstance(text, str | None):
             raise NoChat(f"content of type {kind}")
@@ -153,7 +153,7 @@ def tools_of(rollout: dict) -> list[dict]:
         return _tools[1]
     tools = []
     for tool in given if isinstance(given, list) else [given]:
-        kind = tool.get("type") if isinstance(tool, dict) else type(tool).__name__
+        kind = tool.get("type") if isinstance(tool, dict) else type_of(tool)
         if kind != "function":
             raise NoChat(f"tool of type {kind}")
         own = tool["function"] if isinstance(tool.get("function"), dict) else {key: value for key, value in tool.items() if key != "type"}
@@ -183,7 +183,7 @@ def convert(rollout: dict, reasoning: str = "think") -> tuple[list[dict], list[d
         done.append({"role": "system", "content": text_of(params["instructions"])})
     for number, item in enumerate(items):
         if type(item) is not dict:
-            raise NoChat(unanswered(rollout) or f"item of type {type(item).__name__}")
+            raise NoChat(unanswered(rollout) or f"item of type {type_of(item)}")
         kind = item.get("type") or "message"
         if kind == "function_call" or kind == "reasoning" or kind == "message" and item.get("role") == "assistant":
             if turn is None:
