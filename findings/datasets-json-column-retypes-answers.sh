@@ -2,8 +2,8 @@
 # datasets 5.2.0: a JSONL column whose rows have different types becomes Json, and text that looks like a number becomes one.
 set -euo pipefail
 folder=$(mktemp -d); trap 'rm -rf "$folder"' EXIT
-python3 -m venv "$folder/venv"
-"$folder/venv/bin/pip" install -q --disable-pip-version-check datasets==5.2.0 pyarrow==26.0.1 pandas==3.1.1
+"${UV:-uv}" venv -q "$folder/venv"
+"${UV:-uv}" pip install -q --python "$folder/venv/bin/python" datasets==5.2.0 pyarrow==26.0.1 pandas==3.1.1
 cd "$folder"
 HF_HUB_OFFLINE=1 HF_DATASETS_CACHE="$folder/cache" HF_DATASETS_DISABLE_PROGRESS_BARS=1 "$folder/venv/bin/python" - <<'PYTHON'
 import json, sys

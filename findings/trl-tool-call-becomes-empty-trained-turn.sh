@@ -2,9 +2,9 @@
 # TRL 1.16.0: the training template of LFM2 renders no tool calls, so a turn that is a call is trained as an empty answer.
 set -euo pipefail
 folder=$(mktemp -d); trap 'rm -rf "$folder"' EXIT
-python3 -m venv "$folder/venv"
-"$folder/venv/bin/pip" install -q --disable-pip-version-check transformers==5.10.4 jinja2==3.1.6
-"$folder/venv/bin/pip" install -q --disable-pip-version-check --no-deps trl==1.16.0
+"${UV:-uv}" venv -q "$folder/venv"
+"${UV:-uv}" pip install -q --python "$folder/venv/bin/python" transformers==5.10.4 jinja2==3.1.6
+"${UV:-uv}" pip install -q --python "$folder/venv/bin/python" --no-deps trl==1.16.0
 "$folder/venv/bin/python" - <<'PYTHON'
 import importlib.util, pathlib, sys
 from importlib.metadata import version

@@ -1,6 +1,6 @@
 """``{template-table}``: what chat templates do to training rows, from chat_templates.json, which tests/support/template_table.py makes.
 
-Each line of the content is one row, ``Label = SOURCE/NAME``. The argument ``all`` and a source list every template of it.
+Each line of the content is one row, ``Label = SOURCE/NAME``. With the argument ``all``: every template, by what it is safe for.
 """
 
 from __future__ import annotations
@@ -66,18 +66,25 @@ def lines_of(data: dict, rows: list[tuple[str, str]]) -> list[str]:
     return lines
 
 
+def all_of(data: dict) -> list[str]:
+    """Every template by its name, under what multi-turn RL may do with it."""
+    answers = ("yes", "without thoughts", "with thoughts", "no")
+    lines = ["| Source | Multi-turn RL: yes | without thoughts only | with thoughts only | no |", "| --- | --- | --- | --- | --- |"]
+    for source, templates in data["templates"].items():
+        names = {answer: ", ".join(f"`{name}`" for name, one in templates.items() if safe(one, "rl") == answer) or "–" for answer in answers}
+        lines.append(f"| {source} {data['versions'][source]} | {' | '.join(names[answer] for answer in answers)} |")
+    return lines
+
+
 class TemplateTable(SphinxDirective):
     has_content, optional_arguments = True, 1
 
     def run(self) -> list[nodes.Node]:
         self.env.note_dependency(str(DATA))
         data = json.loads(DATA.read_text(encoding="utf-8"))
-        if self.arguments:
-            rows = [(f"`{name}`", f"{self.arguments[0]}/{name}") for name in data["templates"][self.arguments[0]]]
-        else:
-            rows = [tuple(map(str.strip, line.split("="))) for line in self.content if line.strip()]
+        rows = [tuple(map(str.strip, line.split("="))) for line in self.content if line.strip()]
         try:
-            return self.parse_text_to_nodes("\n".join(lines_of(data, rows)))
+            return self.parse_text_to_nodes("\n".join(all_of(data) if self.arguments else lines_of(data, rows)))
         except KeyError as error:
             raise self.error(f"{{template-table}}: no template {error} in chat_templates.json") from None
 
