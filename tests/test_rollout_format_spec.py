@@ -563,3 +563,18 @@ def test_messages_are_those_of_the_package_and_the_validator(gym_python: Path) -
     source = re.sub(r'"\s*\n\s*f?"', "", source)
     parts = [part for words in said for part in re.split(r"…|\d+|:|generation_log_probs|rollouts.jsonl|\bis\b", words)]
     assert len(said) >= 8 and [part for part in parts if len(part.strip()) > 8 and part.strip() not in source] == []
+
+
+# --- the finder of fields -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.live
+@pytest.mark.parametrize(("typed", "field"), [("ma", "row › mask_sample"), ("reward", "row › reward"), ("incompl", "response › incomplete_details")])
+def test_a_field_is_found_in_a_few_keystrokes(opened: Callable, address: str, typed: str, field: str) -> None:
+    tab = opened(f"{address}/training/reference/rollout-format-spec.html")
+    tab.fill("#gym-finder", typed)
+    tab.wait_for_function("document.querySelector('#gym-found-count').textContent !== ''")
+    found = tab.locator("#gym-found a").all_inner_texts()
+    assert field in found, found
+    tab.locator("#gym-found a").nth(found.index(field)).click()
+    assert "rollout-format-spec.html#field-" in tab.url and tab.locator(":target").is_visible()

@@ -1,6 +1,6 @@
 #!/bin/bash
-# Release a dataset: check every row, look for leaks, collate, compare the counts, fingerprint.
-usage="Usage: bash release_dataset.sh CONFIG SERVER OUT_DIR FILE... [NAME=VALUE to record]..."
+# Release a dataset: check every row, look for leaks, collate, count, fingerprint.
+usage="Usage: bash release_dataset.sh CONFIG SERVER OUT_DIR FILE... [NAME=VALUE]..."
 if [ $# -lt 4 ]; then
   echo "$usage" >&2
   exit 2
@@ -13,32 +13,39 @@ for item; do
   case $item in *=*) notes+=(--note "$item") ;; *) files+=("$item") ;; esac
 done
 [ ${#files[@]} -gt 0 ] || { echo "$usage" >&2; exit 2; }
-[ -e "$out" ] && { echo "$out exists already. A release is never overwritten: choose a new folder." >&2; exit 2; }
+if [ -e "$out" ]; then
+  echo "$out exists already. A release is never overwritten: take a new folder." >&2
+  exit 2
+fi
 mkdir -p "$(dirname "$out")"
 work=$(mktemp -d "$(dirname "$out")/.release.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 
 python check_rows.py --resources-server "$server" "${files[@]}"
-python dataset_tool.py stats "${files[@]}" > "$work/stats.txt" || { tail -1 "$work/stats.txt" >&2; exit 1; }
-gym dataset collate --config "$config" --mode train_preparation --output-dir "$work" \
-  +overwrite_metrics_conflicts=true > "$work/collate.log" 2>&1 \
+python dataset_tool.py stats "${files[@]}" > "$work/stats.txt" \
+  || { tail -1 "$work/stats.txt" >&2; exit 1; }
+gym dataset collate --config "$config" --mode train_preparation \
+  --output-dir "$work" +overwrite_metrics_conflicts=true \
+  > "$work/collate.log" 2>&1 \
   || { tail -20 "$work/collate.log" >&2; exit 1; }
 
-# grep ends the last line of each file, cat would join it with the next file's first.
+# grep ends the last line of each file; cat would join it with the next file's.
 given=$(grep -ah '' "${files[@]}" | wc -l)
 written=$(cat "$work"/*.jsonl | wc -l)
 if [ "$given" -ne "$written" ]; then
-  echo "$given rows went in, $written came out. Does every dataset of $config name one of the given files, without repeats?" >&2
+  echo "$given rows went in, $written came out. Does every dataset of $config" \
+    "name one of the given files, without repeats?" >&2
   exit 1
 fi
-# What is released, not only what was named: a configuration may declare other files.
-(cd "$work" && for file in *.jsonl; do printf '%s\0' "$PWD/$file"; done) > "$work/.written"
-xargs -0 python check_rows.py --resources-server "$server" < "$work/.written" > /dev/null || exit 1
-xargs -0 python dataset_tool.py stats < "$work/.written" > "$work/.stats" || { tail -1 "$work/.stats" >&2; exit 1; }
-rm "$work/.written" "$work/.stats"
+# What is released, not only what was named: a configuration may declare others.
+python check_rows.py --resources-server "$server" "$work"/*.jsonl > /dev/null
+python dataset_tool.py stats "$work"/*.jsonl > "$work/.stats" \
+  || { tail -1 "$work/.stats" >&2; exit 1; }
+rm "$work/.stats"
 cp "$config" "$work/config.yaml"
 tool=$PWD/dataset_tool.py
-(cd "$work" && python "$tool" manifest *.jsonl *_metrics.json config.yaml stats.txt collate.log "${notes[@]}" -o manifest.json > SHA256SUMS)
+(cd "$work" && python "$tool" manifest *.jsonl *_metrics.json config.yaml \
+  stats.txt collate.log "${notes[@]}" -o manifest.json > SHA256SUMS)
 chmod 755 "$work"
 mv "$work" "$out"
 trap - EXIT
