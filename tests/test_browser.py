@@ -15,6 +15,8 @@ from site_map import GUIDES, HTML, PAGES, SourcePage
 
 pytestmark = pytest.mark.live
 
+UNFOLD = "document.querySelectorAll('details').forEach(fold => fold.open = true)"  # the setup is folded
+
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
 
@@ -73,6 +75,7 @@ def test_a_page_is_light(page: SourcePage, open_page, address) -> None:
 
 def test_copy_takes_commands_without_prompts_and_outputs(open_page) -> None:
     tab = open_page(GUIDES[0].name)
+    tab.evaluate(UNFOLD)
     block = tab.locator(".highlight-console:has(.go)").first
     block.locator("button.copybtn").click()
     tab.wait_for_timeout(200)
@@ -86,6 +89,7 @@ def test_copy_takes_commands_without_prompts_and_outputs(open_page) -> None:
 
 def test_the_choice_of_endpoint_stays_over_pages(open_page) -> None:
     tab = open_page(GUIDES[0].name)
+    tab.evaluate(UNFOLD)
     tab.get_by_text("Your vLLM", exact=True).first.click()
     tab.goto(tab.url.replace(GUIDES[0].path.stem, GUIDES[1].path.stem))
     assert tab.locator(".sd-tab-set label", has_text="Your vLLM").first.evaluate("label => label.previousElementSibling.checked")
@@ -94,6 +98,7 @@ def test_the_choice_of_endpoint_stays_over_pages(open_page) -> None:
 @pytest.mark.parametrize("page", GUIDES, ids=lambda page: page.name)
 def test_the_zip_can_be_downloaded(page: SourcePage, open_page, tmp_path: Path) -> None:
     tab = open_page(page.name)
+    tab.evaluate(UNFOLD)
     with tab.expect_download() as download:
         tab.locator(f'a[href$="{page.path.stem}.zip"]').first.click()
     target = tmp_path / "page.zip"
