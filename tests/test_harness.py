@@ -241,7 +241,7 @@ def test_each_template_is_for_a_line_that_a_page_shows() -> None:
         shown = outputs_of(sources[file.stem].read_text(encoding="utf-8"), sources[file.stem])
         assert varies.stale(shown) == [], f"{file}: no line of the page is like this"
         lines = file.read_text(encoding="utf-8").splitlines()
-        assert lines == sorted(set(lines)), f"{file}: one line each, sorted"
+        assert len(lines) == len(set(lines)), f"{file}: a template stands there twice"
 
 
 def test_a_stale_template_is_found(tmp_path: Path) -> None:
