@@ -42,7 +42,7 @@ def main(argv: list[str] | None = None) -> int:
     if not names:
         print("verify_cost.py: no resources_servers/NAME/app.py with tests/verifier_cases.jsonl here. Start it in their folder.", file=sys.stderr)
         return 2
-    print(f"{'verify() of':<20}{'median':>10}{'slowest':>10}")
+    print(f"{'verify() of':<20}{'median':>12}{'slowest':>12}")
     for name in names:
         try:
             fixture = importlib.import_module(f"resources_servers.{name}.app").VERIFIER_FIXTURE
@@ -50,7 +50,7 @@ def main(argv: list[str] | None = None) -> int:
             print(f"verify_cost.py: {name}: {error}. Use the Python that has NeMo Gym.", file=sys.stderr)
             return 2
         spent = asyncio.run(cost(fixture, args.calls))
-        print(f"{name:<20}{statistics.median(spent):>7.2f} ms{max(spent):>7.2f} ms")
+        print(f"{name:<20}{statistics.median(spent):>9.2f} ms{max(spent):>9.2f} ms")
     return 0
 
 
