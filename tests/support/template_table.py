@@ -25,7 +25,7 @@ ARCHIVES = {
     "vllm": ("vllm", "0.25.1", "/examples/tool_chat_template_"),
     "llama.cpp": ("llama_cpp_python", "0.3.36", "/vendor/llama.cpp/models/templates/"),
 }
-sys.path[:0] = [str(FOLDER), str(FOLDER.parents[2] / "index"), str(FOLDER.parent / "filter-and-curate-data")]
+sys.path[:0] = [str(FOLDER), str(FOLDER.parents[1] / "index"), str(FOLDER.parent / "filter-and-curate-data")]
 
 from template_probe import Renderer, Refused, examine, switches_that_mend  # noqa: E402
 
