@@ -5,7 +5,8 @@
 
 Each step adds to its JSON file under -o as it goes, so that a machine that is taken away costs little; commands.log holds every command.
 vLLM, Gym and the trainers may lie in folders of their own: $VLLM_PATH, $GYM_PATH and $TRAIN_PATH become their PYTHONPATH; $TRAIN_PYTHON
-is another Python for the trainers. --engine replaces
+is another Python for the trainers. The folder h200 holds what came out; the steps `settings` and `faults` and the track `two` have not run to their end
+yet. --engine replaces
 vLLM by another server's command, for a rehearsal without a GPU. Exit code: 0 all steps done, 1 one failed, 2 bad input.
 """
 
