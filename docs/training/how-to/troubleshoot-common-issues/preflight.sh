@@ -15,7 +15,7 @@ gym eval run --no-serve --agent "$agent" -i "$tasks" -o "$trial/rollouts.jsonl" 
   --limit 2 --concurrency 2 +require_complete=true > "$trial/run.log" 2>&1 ||
   { tail -n 3 "$trial/run.log"; echo "preflight.sh: the trial run failed" >&2; exit 1; }
 
-PYTHONPATH=$here python - "$trial/rollouts.jsonl" <<'P'
+PYTHONPATH=$here${PYTHONPATH:+:$PYTHONPATH} python - "$trial/rollouts.jsonl" <<'P'
 import sys
 from rollouts import Rollouts, unmeasured
 

@@ -115,9 +115,13 @@ def trl_grpo(lab: Lab) -> None:
     lab.run("train", f"{launch} {INTEGRATE / 'train_trl.py'} grpo prompts.jsonl --trajectories trajectories.jsonl --model {lab.args.small} {gpu} --steps {1 if quick else 20} --learning-rate 1e-5", 120)
 
 
+# The chat template for each parser of vLLM that was tried.
+TEMPLATES = {"hermes": "hermes.jinja", "pythonic": "pythonic.jinja", "llama3_json": "llama3_json.jinja"}
+
+
 def learn(lab: Lab) -> None:
     args = lab.args
-    template = lambda name: f"--enable-auto-tool-choice --tool-call-parser {name} --chat-template {HERE / name}.jinja --gpu-memory-utilization 0.5"  # noqa: E731
+    template = lambda name: f"--enable-auto-tool-choice --tool-call-parser {name} --chat-template {HERE / TEMPLATES[name]} --gpu-memory-utilization 0.5"  # noqa: E731
     servers = lab.gym(learn_config(lab))
     try:
         with lab.engine(args.small, template("hermes")):
