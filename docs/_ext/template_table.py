@@ -67,11 +67,12 @@ def lines_of(data: dict, rows: list[tuple[str, str]]) -> list[str]:
 
 
 def all_of(data: dict) -> list[str]:
-    """Every template by its name, under what multi-turn RL may do with it."""
+    """Every template that multi-turn RL may take, by its name, under its condition; the others as a number."""
     answers = ("yes", "without thoughts", "with thoughts", "no")
     lines = ["| Source | Multi-turn RL: yes | without thoughts only | with thoughts only | no |", "| --- | --- | --- | --- | --- |"]
     for source, templates in data["templates"].items():
         names = {answer: ", ".join(f"`{name}`" for name, one in templates.items() if safe(one, "rl") == answer) or "–" for answer in answers}
+        names["no"] = f"the other {sum(safe(one, 'rl') == 'no' for one in templates.values())}"
         lines.append(f"| {source} {data['versions'][source]} | {' | '.join(names[answer] for answer in answers)} |")
     return lines
 

@@ -1,4 +1,4 @@
-"""Feed a file to the trainer's own loader, as released on PyPI, and hold what comes out against the conversations.
+"""Feed a file to the trainer's own loader and look for what it loses.
 
     trainers/bin/python check_loaders.py converted/trl_sft.jsonl converted/verl_sft.parquet converted/openrlhf_dpo.jsonl
     trainers/bin/python check_loaders.py trl_sft=my_rows.jsonl --template trl/chat_templates/qwen2_5_training.jinja

@@ -1,4 +1,4 @@
-"""Tell what a chat template does to training rows: what it drops, rewrites or moves, and for which training that is unsafe.
+"""Tell what a chat template drops, rewrites or moves, and for which training that is unsafe.
 
     trainers/bin/python check_template.py MODEL_FOLDER
     trainers/bin/python check_template.py template.jinja --rows sft.jsonl dpo.jsonl

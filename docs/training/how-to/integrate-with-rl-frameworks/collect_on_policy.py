@@ -1,4 +1,4 @@
-"""Collect rollouts through Gym's run_examples and hand them on as trajectories: the adapter of a trainer of your own.
+"""Collect rollouts through Gym's run_examples and hand them on as trajectories.
 
     python collect_on_policy.py TASKS.jsonl -o trajectories.jsonl --repeats 4
 

@@ -1,4 +1,4 @@
-"""What a trainer's loader made of rows, held against the rows: every word of the assistant in the loss, nobody else's, nothing lost.
+"""Hold what a trainer's loader made of rows against the rows.
 
 Works on text, so that it does not matter how a trainer writes tools and calls. check_loaders.py uses it for the trainers that have
 templates of their own.

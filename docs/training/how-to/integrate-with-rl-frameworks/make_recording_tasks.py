@@ -1,4 +1,4 @@
-"""Write the tasks behind recorded_rollouts.jsonl: text, reasoning, tool calls, and parallel calls over several turns.
+"""Write the tasks behind recorded_rollouts.jsonl.
 
     python make_recording_tasks.py [-o recording_tasks.jsonl]
 

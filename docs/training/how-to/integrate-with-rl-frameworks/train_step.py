@@ -1,4 +1,4 @@
-"""One policy-gradient step on the CPU, on trajectories with token ids: the smallest trainer that is on-policy.
+"""One on-policy policy-gradient step on the CPU.
 
     trainers/bin/python train_step.py trajectories.jsonl -o trained.gguf
 

@@ -1,4 +1,4 @@
-"""The data code of four trainers, as released: what each makes of the rows that convert_for_trainers.py writes for it.
+"""The data code of four trainers, as released.
 
 Each function gives, for each row, what is in the loss and what is shown: (whole text, text in the loss) for SFT,
 (text before the answers, chosen, rejected) for pairs. Rows that the trainer dropped are missing.

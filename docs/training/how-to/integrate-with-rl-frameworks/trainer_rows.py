@@ -1,4 +1,4 @@
-"""One row in the form of each trainer, of a conversation that convert_for_trainers.py made. Raises NoChat for what a trainer cannot take.
+"""One row in the form of each trainer. Raises NoChat for what a trainer cannot take.
 
 A conversation is prompt and answer, lists of messages: system, user, assistant (content, reasoning_content, tool_calls whose
 arguments are objects) and tool. `tools` are definitions in chat form.

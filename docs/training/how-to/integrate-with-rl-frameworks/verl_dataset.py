@@ -1,4 +1,4 @@
-"""verl's SFT dataset for rows whose messages and tools are JSON text: Parquet would fill in keys that a row does not have.
+"""verl's SFT dataset for rows whose messages and tools are JSON text.
 
 Name it to verl's SFT trainer: data.custom_cls.path=verl_dataset.py data.custom_cls.name=GymSFTDataset
 """
