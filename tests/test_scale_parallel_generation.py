@@ -374,6 +374,12 @@ def test_a_shard_uses_running_servers_and_the_time_that_is_left(node: Path, head
     assert run("run_shard.sh", 0, cwd=node, HEAD_PORT=head_port, RUN="other").returncode == 0
 
 
+def test_the_reserve_can_be_set(node: Path, head_port: str) -> None:
+    assert run("run_shard.sh", 0, cwd=node, HEAD_PORT=head_port, DEADLINE=str(int(time.time()) + 62), RESERVE="0").returncode == 0
+    (call,) = (call for call in calls(node) if call.startswith("gym eval run"))
+    assert re.search(r"dispatch_budget_s=(6[0-2]|5\d)", call)
+
+
 def test_a_head_server_that_is_not_there_is_named(node: Path, head_port: str) -> None:
     free = str(int(head_port) + 1 if int(head_port) < 60000 else 1024)
     refused = run("run_shard.sh", 0, cwd=node, HEAD_PORT=free)

@@ -132,7 +132,7 @@ class Gym:
     def close(self) -> None:
         if self._worker:
             self._worker.stdin.close()
-            self._worker.wait(20)
+            self._worker.wait(120)
 
     def put_on_path(self, folder: Path) -> None:
         """Write a `gym` into ``folder`` that uses one ready environment for all servers, where Gym would build one each.

@@ -112,4 +112,4 @@ class Worker:
 
     def close(self) -> None:
         self.process.stdin.close()
-        self.process.wait(20)
+        self.process.wait(120)

@@ -4,6 +4,7 @@
 #   CONFIG=collect.yaml         settings of the run, and SERVERS=servers.yaml of the servers
 #   HEAD_PORT                   port of a head server that runs already; without it, the shard starts servers of its own
 #   DEADLINE                    when to be done, as a Unix time; without it, no limit
+#   RESERVE                     seconds before the DEADLINE in which no rollout starts; without it, a tenth of the time, at least 60
 # Exit code: 0 complete, 1 rollouts are missing, no endpoint answers, or Ray timed out on a busy node (run it again), 2 it could not start
 set -uo pipefail
 if ! [[ ${1:-} =~ ^[0-9]+$ ]]; then
@@ -76,11 +77,11 @@ else
   done
 fi
 
-# The last tenth of the time, at least a minute, belongs to rollouts in flight and to the end of the job.
+# The reserve belongs to rollouts in flight and to the end of the job.
 budget=()
 if [ -n "${DEADLINE:-}" ]; then
   left=$((DEADLINE - $(date +%s)))
-  reserve=$((left / 10 > 60 ? left / 10 : 60))
+  reserve=${RESERVE:-$((left / 10 > 60 ? left / 10 : 60))}
   budget=(++dispatch_budget_s=$((left > reserve ? left - reserve : 0)) ++dispatch_longest_first=true)
 fi
 
