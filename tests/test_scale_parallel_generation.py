@@ -183,7 +183,7 @@ def test_watch_names_what_is_missing_and_ignores_half_a_line(tmp_path: Path) -> 
 def test_watch_follows_until_a_shard_stalls(tmp_path: Path) -> None:
     results(tmp_path, "shard-000", 3, 3)
     results(tmp_path, "shard-001", 3, 1)
-    seen = run("watch_shards.py", "shards", "results", "--every", 0.3, "--stall", 0.5, cwd=tmp_path)
+    seen = run("watch_shards.py", "shards", "results", "--every", 1, "--stall", 4, cwd=tmp_path)
     assert seen.returncode == 1 and seen.stdout.count("shard-001") >= 2 and "stalled" in seen.stdout
 
 
