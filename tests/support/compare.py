@@ -8,8 +8,9 @@ the printed line alike:
 
 `#` stands for a number, a percentage, a time of day, a date, a duration or a size with its unit, or an id in hexadecimal digits.
 Shown and printed are of one kind; count of digits and sign may differ. `#[LOW..HIGH]` is a plain number or percentage within the
-range, because the page draws a conclusion from it. `/tmp/#` is a path below a temporary folder. `...` stands for any text. Runs of
-white space count as one, runs of the characters of table rules and bars may have any length; all else is exact.
+range, because the page draws a conclusion from it. `#, ..#` is a list of whole numbers of any length. `/tmp/#` is a path below a
+temporary folder. `...` stands for any text. Runs of white space count as one, runs of the characters of table rules and bars (three
+and more in the template) may have any length; all else is exact.
 """
 
 from __future__ import annotations
@@ -39,10 +40,12 @@ NUMBER = re.compile(FREE + "(?:" + "|".join(KINDS.values()) + ")" + WHOLE)
 PATH = re.compile(r"(?:/private)?(?:/tmp|/var/tmp|/var/folders)/(?!#)[\w./+\-]*[\w/]")
 TOKEN = re.compile(f"{PATH.pattern}|{NUMBER.pattern}")
 # Widths follow from what a table holds: a rule, and a bar, as they stand in a template.
-RULE, BAR = re.compile(r"([-=_~─━═])\1{2,}"), re.compile("[\u2580-\u259f]+")
+RULE, BAR = re.compile(r"([-=_~#─━═])\1{2,}"), re.compile("[\u2580-\u259f]+")
+LIST = re.compile(r"\d+(?:, \d+)*(?!,? \d|\.\d)")
 PART = re.compile(
-    r"(?P<range>\#\[(?P<low>-?[\d.]+?)\.\.(?P<high>-?[\d.]+)\])|(?P<path>/tmp/\#)|(?P<number>\#)|(?P<any>\.\.\.)"
-    r"|(?P<rule>(?P<dash>[-=_~─━═])(?P=dash){2,})|(?P<bar>[\u2580-\u259f]+)|(?P<space>\s+)"
+    r"(?P<list>\#, \.\.\#)|(?P<rule>(?P<dash>[-=_~#─━═])(?P=dash){2,})"
+    r"|(?P<range>\#\[(?P<low>-?[\d.]+?)\.\.(?P<high>-?[\d.]+)\])|(?P<path>/tmp/\#)|(?P<number>\#)|(?P<any>\.\.\.)"
+    r"|(?P<bar>[\u2580-\u259f]+)|(?P<space>\s+)"
 )  # fmt: skip
 
 
@@ -79,7 +82,9 @@ class Template:
         for count, part in enumerate(PART.finditer(self.text)):
             pattern += re.escape(self.text[end:part.start()])
             end = part.end()
-            if part["range"] or part["number"]:
+            if part["list"]:
+                pattern += LIST.pattern
+            elif part["range"] or part["number"]:
                 # Padding may be all there is between a number and its neighbor. The `#` of a comment is one, too.
                 pattern += rf"\s*(?P<n{count}>{NUMBER.pattern}|\#)\s*"
             elif part["any"]:
