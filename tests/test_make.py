@@ -67,7 +67,7 @@ def test_an_unknown_page_is_named() -> None:
 
 
 def test_the_site_builds_in_a_clean_clone_and_clean_leaves_nothing(clone: Path) -> None:
-    before = files(clone)
+    before = {name for name in files(clone) if name.split("/")[0] != "build"}  # make makes that folder whatever it is asked
     built = make("html", folder=clone)
     assert built.returncode == 0, built.stdout + built.stderr
     assert "Open build/html/index.html" in built.stdout

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from pages import DOCS
+from pages import DOCS, ROOT
 
 FOLDER = DOCS / "training" / "reference" / "verification-patterns-catalog"
 SERVERS = FOLDER / "resources_servers" / "verification_patterns"
@@ -48,8 +48,9 @@ def test_every_shipped_server_is_classified(gym_python: Path) -> None:
     folder = Path(said.stdout.strip()).parent / "resources_servers"
     shipped = {path.parent.name for path in folder.glob("*/app.py")}
     assert len(shipped) > 100 and set(classification()) == shipped
-    stateless = [p for p in folder.glob("*/app.py") if re.search(r"REVERIFY_MODE.*= ReverifyMode.STATELESS", p.read_text())]
-    assert f"Only {len(stateless)} shipped servers do" in PAGE.read_text()
+    stateless = {p.parent.name for p in folder.glob("*/app.py") if re.search(r"REVERIFY_MODE.*= ReverifyMode.STATELESS", p.read_text())}
+    assert "{gym:count}`stateless verifiers` shipped servers declare it" in PAGE.read_text()
+    assert stateless == set(json.loads((ROOT / "docs" / "_ext" / "facts.json").read_text())["lists"]["stateless verifiers"])
 
 
 @pytest.mark.gym

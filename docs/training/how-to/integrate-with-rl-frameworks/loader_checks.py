@@ -61,8 +61,9 @@ def words(messages: list[dict]) -> tuple[Counter, list[str], int]:
 
 
 def times(text: str, word: str) -> int:
-    """How often a word is there, as it is or as JSON writes it."""
-    return max(text.count(form) for form in {word, json.dumps(word, ensure_ascii=False)[1:-1], json.dumps(word)[1:-1]})
+    """How often a word is there, as it is or as JSON writes it, marks of a template escaped or not."""
+    forms = {word, json.dumps(word, ensure_ascii=False)[1:-1], json.dumps(word)[1:-1]}
+    return max(text.count(form) for form in forms | {form.replace("<", r"\u003c") for form in forms})
 
 
 def tools_of(row: dict) -> list[str]:
