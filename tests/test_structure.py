@@ -12,7 +12,7 @@ from page_files import files_of
 from pages import DOCS, NOT_RUN, blocks_of
 from site_map import GUIDES, PAGES, SourcePage
 
-SECTIONS = ["Before you start", "Production examples", "Success criteria", "Troubleshooting", "Next steps"]
+SECTIONS = ["Production examples", "Success criteria", "Troubleshooting", "Next steps"]
 # The plan gives one guide's production examples a name of their own, and the section of messages in the guide that has all.
 PRODUCTION = {"Production examples", "End-to-end pipeline examples"}
 TROUBLESHOOTING = {"Troubleshooting", "Common error messages"}
@@ -47,22 +47,15 @@ def test_slug_is_the_title(page: SourcePage) -> None:
 @every_guide
 def test_job_and_outcome_come_first(page: SourcePage) -> None:
     opening = page.text[:page.text.index("\n## ")]
-    if (box := opening.find(":{you-will-get}")) > 0:  # job and outcome in one
-        assert box < page.text.find(":{setup}")
-        return
-    assert 0 < opening.find(":::{job}") < opening.find(":::{outcome}")
-    job = re.search(r":::\{job\}\n(.*?):::", opening, re.S)[1]
-    assert re.search(r"\bWhen\b.*\bI want\b.*\bso (that )?I can\b", job, re.S), "a job story: When ..., I want ..., so I can ..."
+    assert 0 < opening.find(":{you-will-get}") < page.text.find(":{setup}")
 
 
 @every_guide
 def test_sections_are_there_and_in_order(page: SourcePage) -> None:
     have = [title for level, title in page.headings if level == 2]
-    planned = SECTIONS[1:] if ":{setup}" in page.text else SECTIONS
-    names = [next((group for group in (PRODUCTION, TROUBLESHOOTING) if name in group), {name}) for name in planned]
-    wanted = [next((title for title in have if title.startswith(name.split()[0]) or title in group), name) for name, group in zip(planned, names)]
+    names = [next((group for group in (PRODUCTION, TROUBLESHOOTING) if name in group), {name}) for name in SECTIONS]
+    wanted = [next((title for title in have if title.startswith(name.split()[0]) or title in group), name) for name, group in zip(SECTIONS, names)]
     assert [title for title in have if title in wanted] == wanted
-    assert planned != SECTIONS or have[0] == wanted[0]
     assert have[-1] == wanted[-1]
 
 

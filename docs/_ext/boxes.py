@@ -10,7 +10,7 @@ from sphinx.transforms import SphinxTransform
 from sphinx.util.docutils import SphinxDirective
 from sphinx_design.shared import create_component
 
-LABELS = {"you-will-get": "You will get", "job": "Job to be done", "outcome": "Outcome"}
+LABELS = {"you-will-get": "You will get", "job": "Job to be done"}
 SETUP, SETUP_ID = "Before you start", "before-you-start"
 SETUP_ONCE = "[Set up once](/training/index.md#set-up-once) has the installation and the endpoint for all guides. This one needs:"
 

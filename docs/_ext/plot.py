@@ -113,7 +113,14 @@ class Diagram(Picture):
             raise self.error(f"{{diagram}} {self.arguments[0]}: {error.strerror}") from error
 
 
+def import_once(app, env, docnames: list[str]) -> None:
+    """Before the processes that read pages part, so that not each of them imports matplotlib. One page alone may need none."""
+    if len(docnames) > 5:
+        from matplotlib import pyplot  # noqa: F401
+
+
 def setup(app) -> dict:
+    app.connect("env-before-read-docs", import_once)
     app.add_directive("diagram", Diagram)
     app.add_directive("plot", Plot)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
