@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from pages import DOCS, ROOT
 
-WORKER = ROOT / "tests" / "corpus_worker.py"
+WORKER = ROOT / "tests" / "support" / "corpus_worker.py"
 SCRIPTS = DOCS / "training"
 INVARIANTS = [
     "no traceback", "one line for bad input", "rows in = rows out + counted", "kept byte for byte", "no masked row kept", "a prompt in each row",
