@@ -6,6 +6,7 @@ from pathlib import Path
 
 from kit import asked, jsonl, last, message, need, number, page, rollout, rows, said, thought
 
+GUIDES = ("filter-and-curate-data",)
 UNITS = [("hours", "minutes", 60), ("weeks", "days", 7), ("feet", "inches", 12), ("kilograms", "grams", 1000), ("gross", "pieces", 144), ("miles", "furlongs", 8)]
 
 

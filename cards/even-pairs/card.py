@@ -5,6 +5,7 @@ from pathlib import Path
 
 from kit import asked, jsonl, last, need, page, rollout, rows, said
 
+GUIDES = ("filter-and-curate-data",)
 THINGS = ["tap", "hinge", "drawer", "socket", "gutter", "tile", "blind", "lock", "drain", "radiator"]
 FAULTS = ["drips", "squeaks", "sticks", "rattles"]
 
