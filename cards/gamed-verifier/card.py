@@ -5,7 +5,7 @@ import random
 from pathlib import Path
 from statistics import mean
 
-from kit import jsonl, near, need, rollout, rows, said, table, values
+from kit import Wrong, jsonl, near, need, rollout, rows, said, table, values
 
 GUIDES = ("monitor-data-quality", "configure-verification-strategies")
 WORDS = ["amber", "basalt", "chalk", "dolomite", "emerald", "flint", "granite", "hematite", "jade", "lapis"]
@@ -42,7 +42,7 @@ def check(folder: Path) -> None:
     try:
         told = {(int(row["step"].replace("step-", "")), int(row["task"]), int(row["repeat"])) for row in table(folder, "gamed.csv", ["step", "task", "repeat"])}
     except ValueError:
-        raise need(False, "gamed.csv holds something that is no number") from None
+        raise Wrong("gamed.csv holds something that is no number") from None
     truth = {(step, *key) for step in range(5) for key in run(step)[1]}
     need(not truth - told, f"{len(truth - told)} rollouts that name several candidates are not in gamed.csv, {min(truth - told, default='')} first")
     need(not told - truth, f"{len(told - truth)} rollouts in gamed.csv answered, or got no reward, {min(told - truth, default='')} first")
