@@ -117,7 +117,10 @@ def rollout(
             "id": f"resp_{id or number(source, task, repeat)}", "created_at": 1790000000.0 + task, "error": None, "model": "policy-9", "object": "response",
             "incomplete_details": {"reason": "max_output_tokens"} if cut else None, "status": "incomplete" if cut else "completed", "metadata": None,
             "output": output, "parallel_tool_calls": True, "tool_choice": "auto", "tools": list(tools),
-            "usage": {"input_tokens": len(asked) // 4, "output_tokens": tokens or 1 + len(said) // 4, "total_tokens": (len(asked) + len(said)) // 4 + 1},
+            "usage": {
+                "input_tokens": len(asked) // 4, "output_tokens": tokens or 1 + len(said) // 4, "total_tokens": (len(asked) + len(said)) // 4 + 1,
+                "input_tokens_details": {"cached_tokens": 0}, "output_tokens_details": {"reasoning_tokens": 0},
+            },
         },
         "reward": reward, "mask_sample": mask == "row", **({"instance_config": {"mask_sample": True}} if mask == "config" else {}), **fields,
         "_ng_task_index": task, "_ng_rollout_index": repeat, "agent_ref": {"name": f"{source}_simple_agent"}, "task_source": source,
