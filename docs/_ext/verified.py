@@ -1,4 +1,4 @@
-"""Each page says how its blocks were verified, from the record that ``make test`` leaves behind."""
+"""Each page says how its blocks were verified, from the record that ``make test`` leaves behind; a guide also says who did its jobs with it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from docutils import nodes
 
 # The fresh record of this checkout, else the committed one.
 RECORDS = ["build/verification.json", "docs/verification.json"]
+TRIED = "cards/results.jsonl"  # what readers did with the site alone; cards/README.md says how
 STATUSES = {"executed": "executed", "validated": "validated", "not-run": "not run"}
 
 
@@ -49,16 +50,31 @@ def seconds(app, docname: str) -> float | None:
     return json.loads(record(app))["pages"].get(docname, {}).get("seconds")
 
 
+def tries(app) -> str:
+    path = Path(app.confdir, TRIED)
+    return path.read_text(encoding="utf-8") if path.exists() else ""
+
+
+def readers(text: str, guide: str) -> str | None:
+    """How many of those who had a task of this guide did it: the newest try of each task from each starting point."""
+    newest = {(row["card"], row["start"]): row for row in map(json.loads, text.splitlines()) if guide in row["guides"]}
+    if not newest:
+        return None
+    done, date = sum(row["done"] for row in newest.values()), max(row["date"] for row in newest.values())
+    return f"Tasks of this guide done from this site alone: by {done} of {len(newest)} readers, all of them programs, {date}."
+
+
 def read_again(app, env, added, changed, removed) -> list[str]:
     """A new record concerns every page, although no source has changed."""
-    now = hashlib.sha256(record(app).encode()).hexdigest()
+    now = hashlib.sha256((record(app) + tries(app)).encode()).hexdigest()
     before, env.verification_record = getattr(env, "verification_record", now), now
     return list(env.found_docs) if before != now else []
 
 
 def add_sum(app, pagename, templatename, context, doctree) -> None:
     if doctree is not None and next(doctree.findall(nodes.literal_block), None) is not None:
-        context["verified"] = check(app, pagename)
+        result, tried = check(app, pagename), readers(tries(app), pagename.rpartition("/")[2])
+        context["verified"] = result._replace(text=f"{result.text} {tried}") if result and tried else result
 
 
 def setup(app) -> dict:
