@@ -372,6 +372,15 @@ def test_sft_rows_are_counted_and_convertible(tmp_path: Path) -> None:
     assert "nothing written" in make(tmp_path, "sft", "none.jsonl", "-o", "no.jsonl", code=1).stderr and not (tmp_path / "no.jsonl").exists()
 
 
+def test_answers_that_are_equal_without_their_thoughts_are_one_sft_row(tmp_path: Path) -> None:
+    write(tmp_path / "in.jsonl", *[rollout(f"<think>{thought}</think>yes", task=0, repeat=repeat) for repeat, thought in enumerate("ab")])
+    done = make(tmp_path, "sft", "in.jsonl", "-o", "sft.jsonl", "--reasoning", "drop")
+    assert done.stdout.splitlines()[1:] == ["  1 left out: the same row as that of another rollout", "sft.jsonl: 1 rows of 1 tasks"]
+    assert make(tmp_path, "check", "sft.jsonl").stdout == "sft.jsonl: 1 rows, no problem\n"
+    make(tmp_path, "sft", "in.jsonl", "-o", "field.jsonl", "--reasoning", "field")
+    assert len(read(tmp_path / "field.jsonl")) == 2
+
+
 def sized(task: int, repeat: int, reward: float, tokens: int, **fields: object) -> dict:
     response = {"usage": {"output_tokens": tokens}, **fields}
     return rollout(f"Answer {repeat}", task=task, repeat=repeat, reward=reward, response=response)

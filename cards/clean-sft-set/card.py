@@ -73,9 +73,6 @@ def check(folder: Path) -> None:
 def right(folder: Path) -> None:
     page(folder, "filter-and-curate-data/filter_rollouts.py rollouts.jsonl -o kept.jsonl --whole --min-reward 1 --distinct")
     page(folder, "filter-and-curate-data/make_training_sets.py sft kept.jsonl -o sft.jsonl --reasoning drop")
-    # The same answer with and without a thought is two answers to --distinct: once the thoughts are gone, one of them goes, too.
-    found = {(asked(row["messages"]), last(row["messages"])["content"].strip()): row for row in rows(folder, "sft.jsonl")}
-    (folder / "sft.jsonl").write_text(jsonl(found.values()))
 
 
 def only_the_reward(folder: Path) -> None:

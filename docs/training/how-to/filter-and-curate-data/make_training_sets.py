@@ -31,7 +31,7 @@ from set_helpers import fail, group_reader, is_number, listed
 
 def sft(args) -> int:
     reasons, rows, tasks, run = Counter(), 0, set(), Rollouts(args.rollouts)
-    seen = Seen(args.rollouts)
+    seen, written = Seen(args.rollouts), set()
     with writing(args.output) as out:
         for number, _, _, rollout in run:
             task = seen.add(number, rollout)
@@ -39,14 +39,18 @@ def sft(args) -> int:
                 if why := unmeasured(rollout):
                     raise NoChat(why)
                 prompt, completion, tools = convert(rollout, args.reasoning)
+                row = {"prompt": prompt, "completion": completion} if args.split else {"messages": prompt + completion}
+                if tools:
+                    row["tools"] = tools
+                row["source"] = source_of(rollout)
+                line = dumps(row, numbers_in(row))
+                if (key := hash(line.rpartition(b',"source":')[0])) in written:  # as of answers that differed in their thoughts alone
+                    raise NoChat("the same row as that of another rollout")
             except NoChat as reason:
                 reasons[str(reason)] += 1
                 continue
-            row = {"prompt": prompt, "completion": completion} if args.split else {"messages": prompt + completion}
-            if tools:
-                row["tools"] = tools
-            row["source"] = source_of(rollout)
-            out.write(dumps(row, numbers_in(row)))
+            written.add(key)
+            out.write(line)
             rows += 1
             tasks.add(task)
         print(f"{args.rollouts}: {run.count} rollouts\n{listed(run, reasons)}", end="")
