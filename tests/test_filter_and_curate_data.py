@@ -372,6 +372,15 @@ def test_sft_rows_are_counted_and_convertible(tmp_path: Path) -> None:
     assert "nothing written" in make(tmp_path, "sft", "none.jsonl", "-o", "no.jsonl", code=1).stderr and not (tmp_path / "no.jsonl").exists()
 
 
+def test_check_names_each_row(tmp_path: Path) -> None:
+    row = {"messages": [{"role": "user", "content": "Q"}, {"role": "assistant", "content": ""}]}
+    write(tmp_path / "a.jsonl", row, row | {"n": 1}, {"messages": [row["messages"][0], {"role": "assistant", "content": "A"}]})
+    fault = "messages have no assistant text or call: nothing to learn from"
+    assert make(tmp_path, "check", "a.jsonl", code=1).stdout.splitlines()[0] == f"a.jsonl:1: {fault} (2 rows)"
+    told = make(tmp_path, "check", "a.jsonl", "--each", code=1).stdout.splitlines()
+    assert told == [f"a.jsonl:1: {fault}", f"a.jsonl:2: {fault}", f"a.jsonl: 2 rows: {fault}", "a.jsonl: 3 rows, 1 problems"]
+
+
 def test_answers_that_are_equal_without_their_thoughts_are_one_sft_row(tmp_path: Path) -> None:
     write(tmp_path / "in.jsonl", *[rollout(f"<think>{thought}</think>yes", task=0, repeat=repeat) for repeat, thought in enumerate("ab")])
     done = make(tmp_path, "sft", "in.jsonl", "-o", "sft.jsonl", "--reasoning", "drop")

@@ -106,7 +106,7 @@ def test_fields_are_dropped_renamed_and_set(tmp_path: Path) -> None:
     assert tool("fields", rows, *options, "-o", "b.jsonl", cwd=tmp_path).returncode == 0
     first, second = map(json.loads, (tmp_path / "b.jsonl").open())
     assert first == {"mode": "all", "q": "One?", "expected_answer": "1"} and second == {"mode": "own", "q": "Two?", "expected_answer": "2"}
-    for wrong, message in (("q=answer", "2 left out: 2 that cannot rename q to answer: answer is there (line 1)"), ("none=x", "cannot rename none to x: no none"), ("q", "OLD=NEW")):
+    for wrong, message in (("q=answer", "2 left out: 2 that cannot rename q to answer: answer is there (lines 1, 2)"), ("none=x", "cannot rename none to x: no none"), ("q", "OLD=NEW")):
         refused = tool("fields", rows, "--rename", wrong, "-o", "c.jsonl", cwd=tmp_path)
         assert refused.returncode == 2 and message in refused.stderr and not (tmp_path / "c.jsonl").exists()
 
@@ -144,7 +144,7 @@ def test_a_broken_row_never_stops_a_file(command: str, tmp_path: Path) -> None:
     path = tmp_path / "in.jsonl"
     path.write_bytes(b"\xef\xbb\xbf" + "\r\n".join(lines).encode() + b"\r\n\xff\xfe\r\n")
     result = tool(*command.replace("FILE", str(path)).split(), cwd=tmp_path)
-    assert result.returncode == 1 and "35 rows in, 30 out, 5 left out: 2 not JSON (line 8); 2 not a JSON object (line 10); 1 not UTF-8 (line 36)" in result.stderr
+    assert result.returncode == 1 and "35 rows in, 30 out, 5 left out: 2 not JSON (lines 8, 11); 2 not a JSON object (lines 10, 12); 1 not UTF-8 (line 36)" in result.stderr
     written = [line for p in tmp_path.rglob("*") if p.is_file() and p != path for line in p.open()]
     assert len(written) in (0, 30) and (len(written) == 30) == (not command.startswith(("stats", "rewards")))
 

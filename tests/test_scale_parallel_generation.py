@@ -178,6 +178,9 @@ def test_watch_names_what_is_missing_and_ignores_half_a_line(tmp_path: Path) -> 
     seen = run("watch_shards.py", "shards", "results", "--missing", cwd=tmp_path)
     assert seen.returncode == 1
     assert seen.stdout.splitlines()[1:] == ["missing: shard-000 task 1 repeat 0", "missing: shard-000 task 2 repeat 0"]
+    results(tmp_path, "shard-000", 3, 1, [rollout(2, _ng_failure_class="agent_run_error")] * 3)
+    seen = run("watch_shards.py", "shards", "results", "--missing", cwd=tmp_path)
+    assert seen.stdout.splitlines()[1:] == ["missing: shard-000 task 1 repeat 0", "given up: shard-000 task 2 repeat 0"]
 
 
 def test_watch_follows_until_a_shard_stalls(tmp_path: Path) -> None:

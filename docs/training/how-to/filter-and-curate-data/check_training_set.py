@@ -165,8 +165,10 @@ def check(args) -> int:
         for fault in found:
             problems[fault] += 1
             examples.setdefault(fault, number)
+            if args.each:
+                print(f"{args.file}:{number}: {fault}")
     for fault, count in problems.most_common():
-        print(f"{args.file}:{examples[fault]}: {fault} ({count} rows)")
+        print(f"{args.file}:{examples[fault]}: {fault} ({count} rows)" if not args.each else f"{args.file}: {count} rows: {fault}")
     whole = run.found() + ([f"{again} rows are there twice"] if again else [])
     for fault in whole:
         print(f"{args.file}: {fault}")

@@ -218,7 +218,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     sub.add_argument("--only-reviewed", action="store_true", help="leave out what nobody judged")
     shared(sub, "success")
 
-    command(check, "rows of an SFT or DPO file that a trainer learns nothing from", "file")
+    sub = command(check, "rows of an SFT or DPO file that a trainer learns nothing from", "file")
+    sub.add_argument("--each", action="store_true", help="name every row, not the first of each fault")
 
     args = parser.parse_args(argv)
     if args.command == "curriculum" and args.bands[0] <= args.bands[1]:

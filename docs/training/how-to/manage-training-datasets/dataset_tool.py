@@ -58,7 +58,7 @@ class Count:
             raise BadInput(f"{self.path}: no rows")
         if not self.out:
             return 0
-        told = "; ".join(f"{len(lines)} {reason} (line {lines[0]})" for reason, lines in self.reasons.items())
+        told = "; ".join(f"{len(at)} {why} (line{'s' * (len(at) > 1)} {', '.join(map(str, at[:10]))}{', ...' * (len(at) > 10)})" for why, at in self.reasons.items())
         told = f"{self.path}: {self.rows} rows in, {self.rows - self.out} out, {self.out} left out: {told}"
         if self.out == self.rows:
             raise BadInput(told)

@@ -68,19 +68,25 @@ class Shard:
         return self.planned > 0 and self.left <= 0
 
 
-def look(name: str, folder: Path) -> Shard:
-    rollouts = folder / "rollouts.jsonl"
-    failures = folder / "rollouts_failures.jsonl"
-    inputs = folder / "rollouts_materialized_inputs.jsonl"
+def attempts_in(folder: Path) -> tuple[Counter, set[tuple[int, int]]]:
+    """Failed attempts of each rollout, and the rollouts that were given up."""
     attempts, final = Counter(), set()
     limit = int(os.environ.get("NEMO_GYM_MAX_ROLLOUT_ATTEMPTS") or 3)
-    for key, row in keys_of(failures):
+    for key, row in keys_of(folder / "rollouts_failures.jsonl"):
         attempts[key] += 1
         if row.get("_ng_failure_terminal"):
             final.add(key)
     given_up = final | {key for key, count in attempts.items() if count >= limit}
     if given_up:  # one that succeeded in the end is done, not given up
-        given_up -= {key for key, _ in keys_of(rollouts)}
+        given_up -= {key for key, _ in keys_of(folder / "rollouts.jsonl")}
+    return attempts, given_up
+
+
+def look(name: str, folder: Path) -> Shard:
+    rollouts = folder / "rollouts.jsonl"
+    failures = folder / "rollouts_failures.jsonl"
+    inputs = folder / "rollouts_materialized_inputs.jsonl"
+    attempts, given_up = attempts_in(folder)
     now = time.time()
     # Until there are rollouts, the logs show that servers start; afterwards they would hide that none is finished.
     files = [path for path in (rollouts, failures, inputs) if path.exists()] or list(folder.glob("*"))
@@ -88,10 +94,11 @@ def look(name: str, folder: Path) -> Shard:
     return Shard(name, count_lines(inputs), count_lines(rollouts), attempts.total(), len(given_up), idle, now)
 
 
-def missing(folder: Path) -> list[tuple[int, int]]:
-    """Task and repeat of each rollout that has no row."""
-    done = {key for key, _ in keys_of(folder / "rollouts.jsonl")}
-    return sorted({key for key, _ in keys_of(folder / "rollouts_materialized_inputs.jsonl")} - done)
+def missing(folder: Path) -> list[tuple[int, int, str]]:
+    """Task and repeat of each rollout that has no row, and whether it is "missing", so that a resume runs it, or "given up"."""
+    done, given_up = {key for key, _ in keys_of(folder / "rollouts.jsonl")}, attempts_in(folder)[1]
+    left = sorted({key for key, _ in keys_of(folder / "rollouts_materialized_inputs.jsonl")} - done)
+    return [(*key, "given up" if key in given_up else "missing") for key in left]
 
 
 def table(shards: list[Shard], before: dict[str, Shard], stall: float) -> tuple[list[str], bool]:
@@ -139,7 +146,7 @@ def main() -> int:
     parser.add_argument("--shard", metavar="NAME", help="only this one")
     parser.add_argument("--every", type=float, metavar="S", help="look again every S seconds until all shards are complete")
     parser.add_argument("--stall", type=float, default=600, metavar="S", help="seconds without a change (default: %(default)g); more than your longest rollout takes")
-    parser.add_argument("--missing", action="store_true", help="list the rollouts that have no row")
+    parser.add_argument("--missing", action="store_true", help="list the rollouts that have no row: missing ones, which a resume runs, and those given up")
     args = parser.parse_args()
     if args.every is not None and args.every <= 0:
         parser.error("--every must be above 0")
@@ -156,8 +163,8 @@ def main() -> int:
             print("\n".join(lines), flush=True)
             if args.missing:
                 for name in names:
-                    for task, repeat in missing(args.results / name):
-                        print(f"missing: {name} task {task} repeat {repeat}")
+                    for task, repeat, why in missing(args.results / name):
+                        print(f"{why}: {name} task {task} repeat {repeat}")
             if all(shard.complete for shard in shards):
                 return 0
             if args.every is None or stalls:
