@@ -30,6 +30,12 @@ def whole_page(page: SourcePage) -> Tag:
 
 
 @cache
+def rendered(text: str) -> Tag:
+    """As a Markdown program reads it."""
+    return BeautifulSoup(MarkdownIt("commonmark").enable("table").render(text), "html.parser")
+
+
+@cache
 def body(page: SourcePage) -> Tag:
     """What the page shows, without what only works on a screen. A drawing counts as its text alternative."""
     soup = whole_page(page).find("article")
@@ -60,17 +66,14 @@ def files(page: SourcePage) -> list[tuple[str, Tag]]:
     """The twin and its parts, each by its address, without what only leads from one to the other."""
     found = [(f"{page.name}.md", (HTML / f"{page.name}.md").read_text(encoding="utf-8").partition(f"{twin_parts.LISTING}\n")[0])]
     found += [(part, (HTML / part).read_text(encoding="utf-8").partition("\n\n")[2]) for part in parts(page)]
-    return [(place, BeautifulSoup(MarkdownIt("commonmark").enable("table").render(text), "html.parser")) for place, text in found]
+    return [(place, rendered(text)) for place, text in found]
 
 
 WHOLE = {part: f"{page.name}.md" for page in PAGES for part in parts(page)} if (HTML / "llms.txt").exists() else {}
 
 
-@cache
 def twin(page: SourcePage) -> Tag:
-    """The twin as a Markdown program reads it."""
-    html = MarkdownIt("commonmark").enable("table").render(text_of(page))
-    return BeautifulSoup(html, "html.parser")
+    return rendered(text_of(page))
 
 
 def words(element: Tag) -> list[str]:
@@ -160,7 +163,7 @@ def broken(place: str, tree: Tag) -> list[str]:
 def anchors(file: Path) -> set[str]:
     """What a Markdown viewer lets one link to: named places, and headings by their text in lower case."""
     text = file.read_text(encoding="utf-8")
-    tree = BeautifulSoup(MarkdownIt("commonmark").enable("table").render(text), "html.parser")
+    tree = rendered(text)
     titles = [re.sub(r"[^\w\- ]", "", e.get_text().strip().lower()).replace(" ", "-") for e in tree.select("h1, h2, h3, h4, h5, h6")]
     return set(re.findall(r'<a id="([^"]+)"></a>', text)) | set(titles)
 
@@ -192,7 +195,7 @@ def test_the_skill_is_where_managers_look() -> None:
         about = yaml.safe_load(text.split("---\n")[1])
         assert (about["name"], about["description"]) == (entry["name"], entry["description"]) == (listed["name"], listed["description"])
         assert len(about["description"]) <= 1024 and re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", about["name"])
-        assert broken(place, BeautifulSoup(MarkdownIt("commonmark").render(text.split("---\n", 2)[2]), "html.parser")) == []
+        assert broken(place, rendered(text.split("---\n", 2)[2])) == []
     assert listed["digest"] == "sha256:" + hashlib.sha256((HTML / ".well-known/agent-skills" / listed["url"]).read_bytes()).hexdigest()
 
 
@@ -208,7 +211,7 @@ def test_llms_txt_names_each_page_with_its_description() -> None:
 
 def test_llms_full_txt_holds_each_page_with_links_that_work_from_there() -> None:
     text = (HTML / "llms-full.txt").read_text(encoding="utf-8")
-    tree = BeautifulSoup(MarkdownIt("commonmark").enable("table").render(text), "html.parser")
+    tree = rendered(text)
     assert len(tree.select("h1")) == len(PAGES)
     assert len(tree.select("pre")) == sum(len(twin(page).select("pre")) for page in PAGES)
     assert broken("llms-full.txt", tree) == []
@@ -216,7 +219,7 @@ def test_llms_full_txt_holds_each_page_with_links_that_work_from_there() -> None
 
 @every_page
 def test_a_program_finds_the_twin(page: SourcePage) -> None:
-    head = BeautifulSoup((HTML / f"{page.name}.html").read_text(encoding="utf-8"), "html.parser").head
+    head = BeautifulSoup((HTML / f"{page.name}.html").read_text(encoding="utf-8").partition("</head>")[0], "html.parser").head
     assert head.select_one('link[rel=alternate][type="text/markdown"]')["href"] == f"{page.path.stem}.md"
 
 
