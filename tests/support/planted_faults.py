@@ -67,7 +67,7 @@ def gone(_: str) -> None:
 
 FAULTS = [
     Fault("a guide without its job", GUIDE, swap("::::{you-will-get}", "::::{note}"), "test_job_and_outcome_come_first"),
-    Fault("a guide that begins with its setup", GUIDE, swap("::::{you-will-get}", "::::{setup} first\n::::\n\n::::{you-will-get}"), "test_job_and_outcome_come_first"),
+    Fault("a guide that begins with its setup", GUIDE, swap("::::{you-will-get}", "::::{setup} first\nA folder.\n::::\n\n::::{you-will-get}"), "test_job_and_outcome_come_first"),
     Fault("a reference page without its job", OPTIONS, swap(":::{job}", ":::{note}"), "test_a_reference_page_answers_the_four_questions"),
     Fault("a page without success criteria", GUIDE, swap("## Success criteria", "## Results"), "test_sections_are_there_and_in_order"),
     Fault("a page without troubleshooting", GUIDE, swap("## Troubleshooting", "## Notes"), "test_sections_are_there_and_in_order"),
