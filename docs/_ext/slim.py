@@ -1,8 +1,8 @@
-"""Leave out what the theme loads on every page and no page of this site uses.
+"""Leave out what the theme loads on every page and no page of this site uses, and the markup that nothing asks for.
 
 ``layout.html`` drops the tags (search index, Font Awesome, Bootstrap's script), ``site.css`` draws the dozen icons that
-remain. This step takes Font Awesome and the rules that match nothing out of the theme's stylesheets, unwraps the words
-of inline code, and deletes the files that nothing asks for. It also makes the build of a changed page shorter.
+remain. This step takes Font Awesome, dead rules and dead variables out of the stylesheets (``stylesheets.py``) and deletes
+the files that nothing asks for. It also makes the build of a changed page shorter.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import stylesheets
 from jinja2 import FileSystemBytecodeCache
 
 UNUSED = [
@@ -27,53 +28,53 @@ UNUSED = [
     "webpack*",
 ]
 SCRIPTS = ("doctools.js", "sphinx_highlight.js")  # Sphinx's own keys and marks, which the search of this site does not use
-STYLESHEETS = ["styles/pydata-sphinx-theme.css", "sphinx-design.min.css"]
+STYLESHEETS = ["styles/pydata-sphinx-theme.css", "sphinx-design.min.css", "pygments.css", "site.css"]
 ICON_RULES = re.compile(r"(?<=[}/])(?:\.fa\b[^{}]*|@font-face)\{[^{}]*\}")
-COMMENT, RULE = re.compile(r"/\*.*?\*/", re.S), re.compile(r"([^{}]+)\{([^{}]*)\}")
-CLASS = re.compile(r"\.(-?[_a-zA-Z][\w-]*)")
-CLASSES_IN_HTML, WORDS_IN_SCRIPT = re.compile(r'class="([^"]*)"'), re.compile(r"[_a-zA-Z][\w-]*")
-WORD_OF_CODE = re.compile(r'<span class="pre">([^<-]*)</span>')
+# What the writer adds and neither stylesheet nor script asks for. A word of code without a hyphen has no place to break at: it
+# needs no element of its own. Reference pages have 10,000.
+IDLE = [
+    (re.compile(r'<code class="[^"]*\bliteral notranslate">'), '<code class="literal">'),
+    (re.compile(r'<span class="pre">([^<-]*)</span>'), r"\1"),
+    (re.compile(r'<span class="std std-\w+">([^<]*)</span>'), r"\1"),
+    (re.compile(r'(?<=<a) class="reference internal"|(?<=<tr) class="row-(?:odd|even)"| title="Link to this heading"(?=>#</a>)'), ""),
+]
 
 
-def unwrap_code(app, pagename, templatename, context, doctree) -> None:
-    """A word without a hyphen has no place to break at: it needs no element of its own. Reference pages have 10,000."""
-    if "body" in context:
-        body = context["body"].replace('<code class="docutils literal notranslate">', '<code class="literal">')
-        context["body"] = WORD_OF_CODE.sub(r"\1", body)
+def leave_out_markup(app, pagename, templatename, context, doctree) -> None:
+    for part in {"body", "toc"} & context.keys():
+        for idle, needed in IDLE:
+            context[part] = idle.sub(needed, context[part])
+    if "toc" in context:
+        context["toc"] = shallow(context["toc"])
+
+
+def shallow(toc: str) -> str:
+    """The contents beside a page: its title, its sections, and what is in them. With the entries of a catalog they were as long as a page."""
+    kept, depth = [], 0
+    for piece in re.split(r"(</?ul>)", toc):
+        depth += piece == "<ul>"
+        if depth <= 3:
+            kept.append(piece)
+        depth -= piece == "</ul>"
+    return "".join(kept)
 
 
 def leave_out_scripts(app, pagename, templatename, context, doctree) -> None:
-    context["script_files"] = [script for script in context["script_files"] if not str(getattr(script, "filename", script)).endswith(SCRIPTS)]
-
-
-def without_dead_rules(stylesheet: str, classes: set[str]) -> str:
-    """``stylesheet`` without the selectors that name a class outside ``classes``."""
-
-    def alive(rule: re.Match) -> str:
-        selectors, declarations = rule.groups()
-        if selectors.lstrip().startswith("@") or "%" in selectors and selectors.rstrip().endswith("%"):
-            return rule[0]
-        # Commas within :not(...) and :is(...) do not separate selectors.
-        kept = [part for part in re.split(r",(?![^()]*\))", selectors) if set(CLASS.findall(re.sub(r":not\([^()]*\)", "", part))) <= classes]
-        return f"{','.join(kept)}{{{declarations}}}" if kept else ""
-
-    slimmer = RULE.sub(alive, COMMENT.sub("", ICON_RULES.sub("", stylesheet)))
-    return re.sub(r"@(?:media|supports)[^{}]*\{\s*\}", "", slimmer)
+    """A page without tabs needs no script for them."""
+    idle = SCRIPTS if "sd-tab-set" in context.get("body", "") else (*SCRIPTS, "design-tabs.js")
+    context["script_files"] = [script for script in context["script_files"] if not str(getattr(script, "filename", script)).endswith(idle)]
 
 
 def slim(app, exception) -> None:
     if exception or app.builder.format != "html":
         return
-    static = Path(app.outdir, "_static")
-    pages = (page.read_text(encoding="utf-8") for page in Path(app.outdir).rglob("*.html"))
-    classes = set(" ".join({value for page in pages for value in CLASSES_IN_HTML.findall(page)}).split())
-    for script in static.rglob("*.js"):
-        classes.update(WORDS_IN_SCRIPT.findall(script.read_text(encoding="utf-8")))
-    for name in STYLESHEETS:
-        stylesheet = static / name
-        stylesheet.write_text(without_dead_rules(stylesheet.read_text(encoding="utf-8"), classes), encoding="utf-8")
-    own = static / "site.css"
-    own.write_text(re.sub(r"\s*\n\s*", "\n", COMMENT.sub("", own.read_text(encoding="utf-8"))).lstrip(), encoding="utf-8")
+    static, kept = Path(app.outdir, "_static"), Path(app.doctreedir)
+    own = {name for path in app.config.html_static_path for name in Path(app.confdir, path).rglob("*.js")}
+    known = stylesheets.names_of_pages(Path(app.outdir), kept / "names.json") | stylesheets.names_of_scripts(own, static.glob("scripts/*.js"))
+    sheets = [static / name for name in STYLESHEETS]
+    texts = [ICON_RULES.sub("", sheet.read_text(encoding="utf-8")) for sheet in sheets]
+    for sheet, text in zip(sheets, stylesheets.slimmed(texts, known, kept / "stylesheets.json")):
+        sheet.write_text(re.sub(r"\s*\n\s*", "\n", text).lstrip(), encoding="utf-8")
     for file in {file for pattern in UNUSED for file in static.glob(pattern) if file.is_file()}:
         file.unlink()
 
@@ -97,7 +98,7 @@ def setup(app) -> dict:
     app.add_config_value("slim_changed", Path(__file__).stat().st_mtime_ns, "html", types=[int])
     app.connect("builder-inited", keep_templates)
     app.connect("env-before-read-docs", stay_in_one_process)
-    app.connect("html-page-context", unwrap_code)
+    app.connect("html-page-context", leave_out_markup)
     app.connect("html-page-context", leave_out_scripts)
-    app.connect("build-finished", slim)
+    app.connect("build-finished", slim, priority=900)  # after the theme, which writes its colors of code then
     return {"parallel_read_safe": True, "parallel_write_safe": True}
