@@ -34,7 +34,7 @@ class Parsed(HTMLParser):
         self.sections: list[str] = []
         self.on_this_page: list[str] = []
         self.navigation = ""
-        self.highlighted = self.titles = 0
+        self.highlighted = self.titles = self.depth = 0
         self.feed(path.read_text(encoding="utf-8"))
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
@@ -48,7 +48,9 @@ class Parsed(HTMLParser):
         if tag == "nav":
             self.navigation = values.get("id") or ""
         if tag == "section":
-            self.sections.append(values.get("id") or "")
+            self.depth += 1
+            if self.depth <= 3:
+                self.sections.append(values.get("id") or "")
         self.resources += [values[key] for name, key in RESOURCES if name == tag and values.get(key)]
         if (tag == "img" and values.get("alt") is None) or (values.get("role") == "img" and not values.get("aria-label")):
             self.pictures_without_text.append(str(values))
@@ -56,6 +58,7 @@ class Parsed(HTMLParser):
         self.titles += tag == "h1"
 
     def handle_endtag(self, tag: str) -> None:
+        self.depth -= tag == "section"
         if tag == "nav":
             self.navigation = ""
 
@@ -116,7 +119,7 @@ def test_no_role_is_left_in_the_text(name: str) -> None:
 
 @every_page
 def test_a_page_lists_its_sections(page: SourcePage) -> None:
-    """Beside the text, in the order of the text; the front page is one screen and has no such list."""
+    """Beside the text, in the order of the text, with what is in each of them; the front page is one screen and has no such list."""
     built = BUILT[f"{page.name}.html"]
     assert built.on_this_page == [f"#{section}" for section in built.sections[1:]]
 
