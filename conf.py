@@ -43,6 +43,7 @@ extensions = [
     "problems",
     "template_table",
     "search_index",
+    "console",
     "slim",
 ]
 
