@@ -25,7 +25,7 @@ PIN := $(if $(filter pinned,$(VERSIONS)),--constraint constraints.txt,$(if $(fil
 # Five processes: on two cores, fifteen pages in parts of three are done sooner than two halves of which one is heavy.
 SPHINX := $(BIN)/sphinx-build -c . -j 5 -W -n --keep-going -q
 PYTEST := $(BIN)/python -m pytest
-PAGE_FILE = $(or $(wildcard docs/training/how-to/$(PAGE).md docs/training/reference/$(PAGE).md docs/training/$(PAGE).md),$(error There is no page named "$(PAGE)". Name one, for example PAGE=optimize-rollout-collection))
+PAGE_FILE = $(or $(wildcard docs/training/how-to/$(PAGE).md docs/training/reference/$(PAGE).md docs/training/reference/*/$(PAGE).md docs/training/$(PAGE).md),$(error There is no page named "$(PAGE)". Name one, for example PAGE=optimize-rollout-collection))
 
 .PHONY: help html livehtml check test test-page outputs facts faults measure bench findings newest linkcheck lock gym trainers browser slurm clean
 

@@ -41,6 +41,7 @@ extensions = [
     "llms",
     "publish",
     "problems",
+    "planner",
     "template_table",
     "search_index",
     "console",
@@ -48,9 +49,9 @@ extensions = [
 ]
 
 # What a page includes or offers for download is not a page; the folder of a hub holds the pages below it.
-HUBS = ["configuration-options"]
-FOLDERS = [path for path in sorted(ROOT.glob("docs/training/*/*/")) if path.name not in HUBS]
-exclude_patterns = ["_*", "training/index/**", *(f"{path.relative_to(ROOT / 'docs').as_posix()}/**" for path in FOLDERS)]
+HUBS = ["configuration-options", "performance-tuning"]
+FOLDERS = sorted(ROOT.glob("docs/training/*/*/"))
+exclude_patterns = ["_*", "training/index/**", *(f"{path.relative_to(ROOT / 'docs').as_posix()}/{'*/**' if path.name in HUBS else '**'}" for path in FOLDERS)]
 # Paths in this file start at the repository, because it is the configuration folder (-c .).
 templates_path = ["docs/_templates"]
 html_static_path = ["docs/_static"]

@@ -16,10 +16,10 @@ from reader import environment
 from slurm import Slurm, missing
 from sybil import Sybil
 
-# Files that pages include lie in folders named after their page; they run as part of it.
+# Files that pages include lie in folders named after their page; they run as part of it. The pages below a reference run by themselves.
 PAGES = Sybil(
     parsers=[parse], path=str(DOCS), patterns=["**/*.md"], fixtures=["page"],
-    excludes=["training/index/*", "training/how-to/*/*", "training/reference/*/*"],
+    excludes=["training/index/*", "training/how-to/*/*"],
 )
 pytest_collect_file = PAGES.pytest()
 # Readers' own tests are run by the commands of their page, where their server is installed.

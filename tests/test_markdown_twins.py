@@ -21,7 +21,7 @@ from markdown_it import MarkdownIt
 from site_map import GUIDES, HTML, PAGES, SourcePage
 
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-FOR_THE_SCREEN = "a.headerlink, search, script, style, button, input, label[for=gym-filter], .sd-octicon"
+FOR_THE_SCREEN = "a.headerlink, search, form, script, style, button, input, label[for=gym-filter], .sd-octicon"
 
 
 @cache
@@ -183,7 +183,7 @@ def test_a_program_finds_every_job_within_two_fetches() -> None:
     assert [job for job, _, _ in found] and sorted(job for job, _, _ in found) == sorted(wanted)
     assert [(job, address) for job, address, anchor in found if anchor not in anchors(HTML / address)] == []
     named = {page.name for page in PAGES if page.type != "index" and page.path.parent.name in ("how-to", "reference")}
-    assert {WHOLE.get(address, address).removesuffix(".md") for _, address, _ in found} == named, "each guide and reference does a job"
+    assert {WHOLE.get(address, address).removesuffix(".md") for _, address, _ in found} >= named, "each guide and reference does a job"
 
 
 def test_the_skill_is_where_managers_look() -> None:

@@ -17,7 +17,7 @@ from html_to_markdown import ConversionOptions, convert
 
 OPTIONS = ConversionOptions(compact_tables=True, br_in_tables=True, extract_metadata=False)
 
-FOR_THE_SCREEN = re.compile(r'<a class="headerlink".*?</a>|<(search|script|style|button)\b.*?</\1>|<input\b[^>]*>', re.S)
+FOR_THE_SCREEN = re.compile(r'<a class="headerlink".*?</a>|<(search|form|script|style|button)\b.*?</\1>|<input\b[^>]*>', re.S)
 PICTURE = re.compile(r"<svg\b([^>]*)>.*?</svg>", re.S)
 CODE = re.compile(r'<div class="[^"]*\bhighlight-(\S+)[^"]*"><div class="highlight"><pre>(.*?)</pre></div>', re.S)
 CAPTION = re.compile(r'<div class="code-block-caption">(.*?)</div>', re.S)

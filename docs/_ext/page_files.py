@@ -39,7 +39,8 @@ def files_of(docs: Path, docname: str) -> dict[str, Path]:
         below = (path for path in folder.rglob("*") if not LEFT_BEHIND & set(path.relative_to(folder).parts))
         known = sorted(path.relative_to(docs).as_posix() for path in below)
     own = {name.removeprefix(f"{docname}/"): docs / name for name in known if name.startswith(f"{docname}/")}
-    own = {name: path for name, path in own.items() if not path.name.startswith(".") and path.suffix != ".md" and path.is_file()}
+    pages = tuple(f"{path.stem}/" for path in folder.glob("*.md"))  # the page below a hub has its own files
+    own = {name: path for name, path in own.items() if not name.startswith(pages or "/") and not path.name.startswith(".") and path.suffix != ".md" and path.is_file()}
     return own | {name: docs / SHARED / name for name in SHARED_FILES}
 
 

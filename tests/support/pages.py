@@ -29,7 +29,7 @@ NEEDS_SLURM = "needs-slurm"
 # Files that a program finds without being told: a block for one of them is used once the program runs.
 FOUND_BY = {"env.yaml": "gym ", ".gitignore": "git "}
 # Directives that hold no text a reader would copy.
-SILENT = {"toctree", "plot", "diagram", "page-files", "guide-cards", "dimension-matrix", "problem-list", "problem-finder", "figure", "image", "list-table"}
+SILENT = {"toctree", "plot", "diagram", "page-files", "guide-cards", "dimension-matrix", "problem-list", "problem-finder", "planner", "figure", "image", "list-table"}
 
 FENCE = re.compile(r"^(?P<indent> *)(?P<ticks>`{3,})(?P<info>[^\n`]*)\n(?P<body>.*?)^(?P=indent)(?P=ticks)`* *$", re.M | re.S)
 OPTION = re.compile(r"^:(?P<key>[\w-]+):[ ]*(?P<value>.*)$")

@@ -72,7 +72,7 @@ class SourcePage:
 def source_pages() -> list[SourcePage]:
     """Every page; not what pages include (that lies in folders named after pages, as the pages below a hub do)."""
     found = [*DOCS.glob("*.md"), *(DOCS / "training").glob("*.md"), *(DOCS / "training").glob("how-to/*.md"),
-             *(DOCS / "training").glob("reference/*.md"), *(DOCS / "training").glob("reference/configuration-options/*.md")]
+             *(DOCS / "training").glob("reference/*.md"), *(DOCS / "training").glob("reference/*/*.md")]
     return [SourcePage(path) for path in sorted(found)]
 
 

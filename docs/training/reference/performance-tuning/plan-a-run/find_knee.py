@@ -1,0 +1,1 @@
+../../../how-to/optimize-rollout-collection/find_knee.py

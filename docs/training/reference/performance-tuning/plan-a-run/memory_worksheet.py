@@ -1,0 +1,1 @@
+../../../how-to/configure-multi-model-setups/memory_worksheet.py

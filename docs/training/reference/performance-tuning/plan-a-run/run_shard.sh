@@ -1,0 +1,1 @@
+../../../how-to/scale-parallel-generation/run_shard.sh
