@@ -1,6 +1,6 @@
 """``{planner}``: the form of "Plan a run", made from the fields of plan.py, with the measurements it starts from as JSON.
 
-The page alone loads planner.js and planner.css. What planner.js calculates is in plan.py, too; what goes into the zip beside the
+The page alone loads planner.js, and holds planner.css: one request less. What planner.js calculates is in plan.py, too; what goes into the zip beside the
 files of the plan is one script, written at the end of the build, which comes with the first download.
 """
 
@@ -84,12 +84,13 @@ def form(fields: tuple[dataclasses.Field, ...]) -> str:
 class Planner(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         docs = Path(self.env.srcdir)
-        for path in [*(docs / FOLDER).glob("*.json"), docs / FOLDER / "plan.py", Path(__file__)]:
+        for path in [*(docs / FOLDER).glob("*.json"), docs / FOLDER / "plan.py", Path(__file__), Path(__file__).with_suffix(".css")]:
             self.env.note_dependency(str(path))
         self.env.metadata[self.env.docname]["planner"] = True
         text = json.dumps(data(docs, self.config.release), separators=(",", ":")).replace("</", "<\\/")
+        style = Path(__file__).with_suffix(".css").read_text(encoding="utf-8").strip()
         page = (
-            f'<form class="planner" aria-label="What you plan" hidden>{form(dataclasses.fields(module(docs).Asked))}'
+            f'<style>{style}</style><form class="planner" aria-label="What you plan" hidden>{form(dataclasses.fields(module(docs).Asked))}'
             '<p data-part="summary" role="status"></p><div data-part="results"><div data-part="plot"></div>'
             '<div data-part="table"></div>'
             '<div class="buttons"><button type="button" data-part="zip">Download plan.zip</button> <button type="button" data-part="show-files">Show the files</button> '
@@ -102,7 +103,6 @@ class Planner(SphinxDirective):
 def add_scripts(app, pagename, templatename, context, doctree) -> None:
     if "planner" in app.env.metadata.get(pagename, {}):
         app.add_js_file("planner.js", loading_method="defer")
-        app.add_css_file("planner.css")
 
 
 def write_scripts(app, exception) -> None:
