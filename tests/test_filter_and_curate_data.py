@@ -433,7 +433,7 @@ def test_a_margin_and_ties_decide_which_tasks_have_a_pair(tmp_path: Path) -> Non
     write(tmp_path / "in.jsonl", *rows)
     done = make(tmp_path, "dpo", "in.jsonl", "-o", "dpo.jsonl", "--margin", "0.5")
     assert [row["source"]["chosen"]["task_index"] for row in read(tmp_path / "dpo.jsonl")] == [2]
-    for reason in ("every rollout has the same reward", "margin below 0.5", "only one rollout", "the best rollouts are cut off", "no pair differs in the answer"):
+    for reason in ("every rollout has the same reward", "margin below 0.5", "only one rollout", "the best rollouts are cut off", "the two answers are the same"):
         assert f"1 tasks without a pair: {reason}" in done.stdout
     assert pairs(tmp_path, [*group(0, 1.0, 0.95, 0.0)], "--tie", "0.1", "--per-task", "2")[0][1] in (0, 1)
 

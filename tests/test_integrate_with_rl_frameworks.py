@@ -531,6 +531,32 @@ def test_a_template_that_refuses_parallel_calls_is_told_in_one_line(trained: dic
     assert answer["code"] == 1 and "the template refuses a row: This model only supports single tool-calls at once!" in answer["out"], answer
 
 
+MARKS = """
+import re, sys
+import practice_policy
+from trl.chat_template_utils import get_training_chat_template
+tokenizer = practice_policy.tokenizer()
+bare = re.sub(r"{%-? *(end)?generation *-?%}", "", tokenizer.chat_template)
+said = [{"role": "user", "content": "Capital of Peru?"}, {"role": "assistant", "content": "Lima"}]
+for template in (tokenizer.chat_template, bare):
+    mask = tokenizer.apply_chat_template(said, chat_template=template, return_dict=True, return_assistant_tokens_mask=True)["assistant_masks"]
+    print("tokens of the assistant:", sum(mask))
+tokenizer.chat_template = bare
+get_training_chat_template(tokenizer)
+"""
+
+
+@pytest.mark.gym
+@proves("no-generation-marks")
+def test_a_template_without_marks_gives_a_mask_of_zeros(folder: Path, proof: Proof) -> None:
+    result = run(TRAINERS / "bin" / "python", "-c", MARKS, folder=folder)
+    marked, bare = map(int, re.findall(r"assistant: (\d+)", result.stdout))
+    assert marked > 0 and bare == 0, result.stdout
+    proof.wrong("no-generation-marks", result.stderr)
+    checked = run(TRAINERS / "bin" / "python", "check_template.py", "chat_template.jinja", folder=folder).stdout
+    proof.cured("no-generation-marks", "generation marks           around every word of the assistant" in checked)
+
+
 @pytest.mark.gym
 def test_prompts_for_online_training_pass_the_loader(trained: dict) -> None:
     assert trained["prompts"]["code"] == 0 and "12 rows, 12 prompts" in trained["prompts"]["out"], trained["prompts"]

@@ -51,6 +51,8 @@ class Endpoint(BaseHTTPRequestHandler):
         prompt, judge = json.dumps(request["messages"]), "/judge" in self.path
         if not judge:
             self.asked.append(request)
+        if "REFUSE" in prompt and "top_p" in request:
+            return self.reply(422, {"detail": [{"loc": ["body", "top_p"], "msg": "Extra inputs are not permitted"}]})
         if "BREAK" in prompt and self.broken:
             return self.reply(500, {"error": {"message": "broken on purpose"}})
         if "LONG" in prompt:
@@ -248,6 +250,81 @@ def test_requests_that_are_refused(live: Live, proof: Proof) -> None:
     proof.cured("head-server-unreachable", status if "healthy" in status else False)
     elsewhere = live.run("nowhere", [task()], "++head_server.port=11099")
     proof.wrong("head-server-unreachable", elsewhere.replace("11099", "11000"))
+
+
+class Between:
+    """A head server that says what Gym's says, but for the address of one server: there answers a proxy, or nobody. Until ``over``."""
+
+    def __init__(self, live: Live, server: str) -> None:
+        instances = json.loads(urllib.request.urlopen("http://127.0.0.1:11000/server_instances").read())
+        real = next(found["url"] for found in instances if found["process_name"] == server).rsplit(":", 1)[1]
+        between = self
+        self.over = lambda: False
+
+        class Answers(BaseHTTPRequestHandler):
+            def log_message(self, *_: object) -> None:
+                pass
+
+            def answer(self, status: int, data: bytes) -> None:
+                self.send_response(status)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
+
+            def do_POST(self) -> None:
+                self.rfile.read(int(self.headers["Content-Length"]))
+                self.answer(504, b"<html>504 Gateway Time-out</html>")
+
+            def do_GET(self) -> None:
+                if between.over():
+                    return self.connection.close()
+                with urllib.request.urlopen(f"http://127.0.0.1:11000{self.path}") as said:
+                    self.answer(200, said.read().replace(real.encode(), str(between.port or real).encode()))
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
+        self.port: int | None = self.server.server_port  # where the server is said to be; None: where it is
+        self.head = f"++head_server.port={self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+
+@proves("proxy-cuts-runs", "servers-gone", "endpoint-refuses-field")
+def test_what_stands_between_a_run_and_its_servers(live: Live, proof: Proof) -> None:
+    between = Between(live, "string_match_environment_server")
+    cut = live.run("cut_off", [task()], between.head)
+    proof.wrong("proxy-cuts-runs", cut)
+    live.run("cut_off", [task()], between.head, SIDECAR)
+    assert live.rows("cut_off_failures")[0]["_ng_failure_class"] == "agent_request_failed"
+    proof.cured("proxy-cuts-runs", live.run("cut_off", [task()], SIDECAR, "--resume"))
+
+    between.port = 9  # the discard port: nothing listens there
+    (live.folder / "gone_tasks.jsonl").write_text(rows(*[task()] * 120))
+    command = ["gym", "eval", "run", "--no-serve", "-i", "gone_tasks.jsonl", "-o", "gone.jsonl", between.head]
+    with (live.folder / "gone.log").open("w") as log:
+        gone = subprocess.Popen(command, cwd=live.folder, env=live.environment, stdout=log, stderr=log, start_new_session=True)
+    proof.wrong("servers-gone", live.said("gone.log", *ENTRIES["servers-gone"].messages, seconds=120))
+    assert gone.poll() is None, "it asks for ever"
+    os.killpg(gone.pid, signal.SIGKILL)
+    proof.cured("servers-gone", live.run("gone", [task()] * 120, "--resume"))
+
+    found = live.folder / "headless.jsonl"
+    between.port, between.over = None, lambda: found.exists() and found.stat().st_size > 0
+    headless = live.run("headless", [task()], between.head)
+    assert "Could not connect to the head server" in headless[-400:], headless[-3000:]
+    assert "exit code 1" in headless and len(live.rows("headless")) == 1
+    live.run("headless", [task()], "--resume")
+    assert (live.folder / "headless_aggregate_metrics.json").exists()
+
+    def with_top_p() -> dict:
+        return task() | {"responses_create_params": {"input": "REFUSE", "top_p": 0.9}}
+
+    live.run("refused", [with_top_p()], SIDECAR)
+    answer = live.rows("refused_failures")[0]
+    assert answer["_ng_failure_http_status"] == 500 and "VLLMModel___policy_model calling an inner server" in answer["_ng_failure_response_body"]
+    proof.wrong("endpoint-refuses-field", live.said("servers.log", *ENTRIES["endpoint-refuses-field"].messages, seconds=60))
+    kept = live.run("refused", [with_top_p()], "++responses_create_params.top_p=null")
+    proof.cured("endpoint-refuses-field", live.rows("refused")[0]["reward"] == 1 and "exit code 0" in kept)
+    between.server.shutdown()
 
 
 # --- rollouts that lie ------------------------------------------------------------------------------------------------

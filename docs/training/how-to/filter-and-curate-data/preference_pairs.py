@@ -67,11 +67,13 @@ def pairs_of(entries: list[Entry], args) -> list[tuple[Entry, Entry]] | str:
     if not pairs:
         return "its best and worst rollouts have different prompts"
     pairs = [(b, w) for b, w in pairs if b.answer != w.answer and b.reward - w.reward >= args.margin - 1e-9]
+    if not pairs:
+        return "the two answers are the same"
     if args.max_length_ratio:
         ratio = args.max_length_ratio
         pairs = [(b, w) for b, w in pairs if max(b.length, w.length, 1) <= ratio * max(min(b.length, w.length), 1)]
     if not pairs:
-        return "no pair differs in the answer and is of similar length"
+        return f"one answer is more than {args.max_length_ratio:g} times as long as the other"
     # Among ties, the pair of the most similar length; the seed decides what is left.
     keys = lambda b, w: digest(args.seed, b.task, b.repeat, w.repeat)  # noqa: E731
     pairs.sort(key=lambda pair: (abs(pair[0].length - pair[1].length) if args.ties == "length" else 0, keys(*pair)))
