@@ -509,7 +509,7 @@ SCRIPTS = {
     )),
     "script-without-its-module": ("alone/split_tasks.py", Case(
         ["--help"], {"alone/split_tasks.py": (GUIDE / "scale-parallel-generation" / "split_tasks.py").read_text()},
-        fixed={f"alone/{name}": (DOCS / "training" / "index" / name).read_text() for name in ("rollouts.py", "jsonl.py")},
+        fixed={f"alone/{name}": (DOCS / "training" / "index" / name).read_text() for name in ("rollouts.py", "rollout_contents.py", "jsonl.py")},
         environment={"PYTHONPATH": ""}, cured=["usage:"],
     )),
     "empty-training-sequence": (f"{CURATE}/make_training_sets.py", Case(

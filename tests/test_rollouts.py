@@ -1,4 +1,4 @@
-"""The reader that the scripts of all guides share: `rollouts.py` and `jsonl.py`."""
+"""The reader that the scripts of all guides share: `rollouts.py`, `rollout_contents.py` and `jsonl.py`."""
 
 from __future__ import annotations
 
@@ -190,6 +190,6 @@ def test_there_is_one_reader() -> None:
     """What parses lines and looks into a rollout does it with the reader."""
     training = DOCS / "training"
     scripts = {path.relative_to(training).as_posix(): path.read_text(encoding="utf-8") for path in training.rglob("*.py")
-               if path.name not in ("jsonl.py", "rollouts.py") and "resources_servers" not in path.parts and not path.is_symlink()}
+               if path.name not in ("jsonl.py", "rollout_contents.py", "rollouts.py") and "resources_servers" not in path.parts and not path.is_symlink()}
     own = {name for name, text in scripts.items() if re.search(r'\["response"\]|get\("response"|mask_sample', text) and "json.loads(" in text}
     assert own <= WAITING

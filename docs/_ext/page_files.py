@@ -20,7 +20,7 @@ from sphinx.util.docutils import SphinxDirective
 from sphinx_design.shared import create_component
 
 SHARED = "training/index"
-SHARED_FILES = ["doubts.py", "jsonl.py", "practice_endpoint.py", "practice_tasks.jsonl", "practice_tool_tasks.jsonl", "rollouts.py"]
+SHARED_FILES = ["doubts.py", "jsonl.py", "practice_endpoint.py", "practice_tasks.jsonl", "practice_tool_tasks.jsonl", "rollout_contents.py", "rollouts.py"]
 
 
 # What runs leave behind, for a copy of the repository without git.

@@ -22,19 +22,20 @@ PARTS = {
     "num_passed": "num_total", "passed_count": "total_count", "rubric_passed": "rubric_total", "tests_passed": "tests_total",
 }
 EXPECTED = ("expected_answer", "ground_truth", "expected_output", "target")
-TEXTS = frozenset((*EXPECTED, "expected_answers"))
-KNOWN = RIGHT | WRONG | set(PARTS) | TEXTS
+VERDICTS = RIGHT | WRONG | set(PARTS)
 # One or two plain words or numbers: a verifier that pays for an answer without them has not read it. Formulas and sentences can be
 # said in other words, and so can these.
 PLAIN = re.compile(r"[\w.,%$€-]+(?: [\w.,%$€-]+)?")
 SAID_OTHERWISE = frozenset(("true", "false", "yes", "no", "none"))
+
+EDGES = " .!?\"'`*\t\n\v\f\r\x1c\x1d\x1e\x1f"
 
 
 def plain(text: object) -> str:
     """Lower case, Unicode forms and spaces made equal, quotes and full stops around the text dropped."""
     text = str(text)
     text = text.lower() if text.isascii() else unicodedata.normalize("NFKC", text).casefold()
-    return " ".join(text.split()).strip(" .!?\"'`*")
+    return " ".join(text.split()).strip(EDGES)
 
 
 def number(value: object) -> float | None:
@@ -43,9 +44,15 @@ def number(value: object) -> float | None:
 
 
 @lru_cache(256)
-def known_fields(names: tuple[str, ...]) -> frozenset[str]:
-    """Those fields of a row that can contradict its reward. Rows of one environment have the same fields."""
-    return KNOWN & frozenset(names)
+def known_fields(names: tuple[str, ...]) -> tuple[list[str], list[str], bool]:
+    """Those fields of a row that can contradict its reward: verdicts, an expected answer, expected calls. Most rows have the fields of the row before."""
+    return [name for name in names if name in VERDICTS], [name for name in EXPECTED if name in names], "expected_answers" in names
+
+
+@lru_cache(1024, typed=True)
+def plain_expected(value: str | int | float) -> str:
+    """``plain`` of an expected answer, which all rollouts of a task have."""
+    return plain(value)
 
 
 def contradiction(row: dict, text: str, calls: list[tuple[str, str]], reward: float, full: float = 1.0) -> str | None:
@@ -53,11 +60,11 @@ def contradiction(row: dict, text: str, calls: list[tuple[str, str]], reward: fl
 
     ``text`` is what was answered, ``calls`` the tool calls as (name, arguments), ``full`` the reward of a success.
     """
-    known = known_fields(tuple(row))
-    if not known or 0 < reward < full:
+    verdicts, expected, called = known_fields(tuple(row))
+    if 0 < reward < full:
         return None
     paid = reward >= full
-    for name in known - TEXTS:
+    for name in verdicts:
         value = row[name]
         if name in RIGHT or name in WRONG:
             said = number(value)
@@ -71,31 +78,31 @@ def contradiction(row: dict, text: str, calls: list[tuple[str, str]], reward: fl
                 continue
             if paid != (part >= whole) and (paid or part >= whole):
                 return f"reward {reward:g}, {name} is {part:g} of {whole:g}"
-    return answer_contradiction(row, known, text, calls, reward, paid)
-
-
-def answer_contradiction(row: dict, known: frozenset, text: str, calls: list, reward: float, paid: bool) -> str | None:
-    """The answer held against what the row expects: the same without a reward, or rewarded without it."""
-    for name in EXPECTED:
-        if name not in known:
-            continue
-        expected, extracted = row[name], row.get("extracted_answer")
-        if isinstance(expected, bool) or not isinstance(expected, (str, int, float)):
-            continue
-        if not paid:
-            for candidate in (text if len(text) < 300 else "", extracted):
-                if candidate and isinstance(candidate, (str, int, float)) and plain(candidate) == plain(expected) != "":
-                    return f"reward {reward:g}, the answer is the {name}"
-            return None
-        said = extracted is None or extracted == expected
-        if calls or not text or said and holds(text, str(expected)):
-            return None
-        return unread(name, plain(expected), text, extracted, reward)
-    wanted = row.get("expected_answers")
-    if paid and isinstance(wanted, list) and wanted and all(isinstance(call, dict) and "name" in call for call in wanted):
+    for name in expected:
+        if isinstance(row[name], (str, int, float)) and not isinstance(row[name], bool):
+            return answer_contradiction(row, name, text, calls, reward, paid)
+    wanted = row["expected_answers"] if called and paid else None
+    if isinstance(wanted, list) and wanted and all(isinstance(call, dict) and "name" in call for call in wanted):
         if sorted(str(call["name"]) for call in wanted) != sorted(str(name) for name, _ in calls):
             return f"reward {reward:g}, the calls are not the expected_answers"
     return None
+
+
+def answer_contradiction(row: dict, name: str, text: str, calls: list, reward: float, paid: bool) -> str | None:
+    """The answer held against what the row expects: the same without a reward, or rewarded without it."""
+    expected, extracted = row[name], row.get("extracted_answer")
+    if not paid:
+        wanted = plain_expected(expected)
+        start = wanted.partition(" ")[0]  # mostly the text begins with another word, which is cheap to see
+        near = len(text) < 300 and not (text.isascii() and text.lstrip(EDGES)[: len(start)].lower() != start)
+        for candidate in (text if near else "", extracted):
+            if candidate and isinstance(candidate, (str, int, float)) and plain(candidate) == wanted != "":
+                return f"reward {reward:g}, the answer is the {name}"
+        return None
+    said = extracted is None or extracted == expected
+    if calls or not text or said and holds(text, str(expected)):
+        return None
+    return unread(name, plain_expected(expected), text, extracted, reward)
 
 
 def unread(name: str, expected: str, text: str, extracted: object, reward: float) -> str | None:

@@ -19,6 +19,8 @@ except ImportError:
     orjson = None
 
 
+BUFFER = 1 << 17  # of files: one call of the system for many lines, not several for each
+
 for _stream in (sys.stdout, sys.stderr):  # what a model wrote is printed where the terminal has no sign for it, too
     if hasattr(_stream, "reconfigure"):
         _stream.reconfigure(errors="backslashreplace")
@@ -43,17 +45,17 @@ def loads(text: bytes | str):
 
 def plain(value) -> bool:
     """Whether orjson and json write a value with the same bytes: numbers without exponent, of at most 64 bits."""
-    kind = type(value)
-    if kind is dict:
-        value = value.values()
-    elif kind is float:
-        return value == 0 or 1e-4 <= abs(value) < 1e16
-    elif kind is int:
-        return -(2**63) <= value < 2**64
-    elif kind is not list:
-        return True
-    for inner in value:
-        if type(inner) is not str and not plain(inner):
+    for inner in value.values() if type(value) is dict else value if type(value) is list else (value,):
+        kind = type(inner)
+        if kind is str:
+            continue
+        if kind is dict or kind is list:
+            if not plain(inner):
+                return False
+        elif kind is float:
+            if not (1e-4 <= inner < 1e16 or inner == 0 or -1e16 < inner <= -1e-4):
+                return False
+        elif kind is int and not -(2**63) <= inner < 2**64:
             return False
     return True
 
@@ -94,7 +96,7 @@ def raw_lines(path: Path | str) -> Iterator[tuple[int, int, bytes]]:
     """
     offset = shown = 0
     try:
-        with open(path, "rb") as file:
+        with open(path, "rb", BUFFER) as file:
             size = os.fstat(file.fileno()).st_size if sys.stderr.isatty() else 0
             for number, raw in enumerate(file, 1):
                 start, offset = offset, offset + len(raw)
@@ -145,7 +147,7 @@ def writing(path: Path | str, mode: str = "wb"):
     temporary = path.with_name(path.name + ".tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(temporary, mode, **({} if "b" in mode else {"encoding": "utf-8", "newline": ""})) as out:
+        with open(temporary, mode, BUFFER, **({} if "b" in mode else {"encoding": "utf-8", "newline": ""})) as out:
             yield out
         os.replace(temporary, path)
     except OSError as error:

@@ -42,7 +42,7 @@ from collections import Counter, defaultdict
 from pathlib import Path
 
 from rollout_filters import OF_ONE, OF_TASK, Candidate, Tasks, ValidCalls, answer, by_task
-from rollouts import REPEAT, BadInput, Rollouts, Seen, digest, group_of, lines, key_of, raw_lines, unmeasured, writing
+from rollouts import REPEAT, BadInput, Rollouts, Seen, digest, group_of, lines, key_of, raw_lines, writing
 
 
 class Verdicts:
@@ -74,8 +74,8 @@ class Verdicts:
             task = seen.add(line, row)
             if task == len(self.groups):
                 self.groups.append(("task_source " if row.get("task_source") else "agent ") + (group_of(row) or ""))
-            add(task, row["reward"] if unmeasured(row) is None else None, self.success)
             item, code = Candidate(row), 0
+            add(task, item.reward if item.unmeasured is None else None, self.success)
             for number, check, value in self.checks:
                 reason = check(item, value)
                 if reason is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
+from itertools import groupby
 from typing import NamedTuple
 
 from rollout_filters import by_task
@@ -28,6 +29,7 @@ class Entry(NamedTuple):
 def read(run: Rollouts, reasoning: str) -> tuple[list[array], array, list, Counter]:
     """The columns of the usable rollouts, the number of each one's task, the names of the tasks, and why others are left out."""
     columns, tasks, seen, reasons = [array(kind) for kind in "dqqqqqb"], array("I"), Seen(run.path), Counter()
+    asked, prompt_key = None, 0
     for number, offset, _, row in run:
         task = seen.add(number, row)
         try:
@@ -41,7 +43,9 @@ def read(run: Rollouts, reasoning: str) -> tuple[list[array], array, list, Count
         if length is None:
             length = sum(len(message["content"]) for message in answer)
         repeat = repeat if type(repeat) is int and abs(repeat) < 2**63 else number
-        values = row["reward"], min(length, 2**62), answer_of(answer), messages_key(prompt), repeat, offset, cut_off(row) is not None
+        if prompt != asked:  # mostly the same as in the row before
+            asked, prompt_key = prompt, messages_key(prompt)
+        values = row["reward"], min(length, 2**62), answer_of(answer), prompt_key, repeat, offset, cut_off(row) is not None
         for column, value in zip(columns, values):
             column.append(value)
         tasks.append(task)
@@ -75,13 +79,17 @@ def pairs_of(entries: list[Entry], args) -> list[tuple[Entry, Entry]] | str:
     if not pairs:
         return f"one answer is more than {args.max_length_ratio:g} times as long as the other"
     # Among ties, the pair of the most similar length; the seed decides what is left.
-    keys = lambda b, w: digest(args.seed, b.task, b.repeat, w.repeat)  # noqa: E731
-    pairs.sort(key=lambda pair: (abs(pair[0].length - pair[1].length) if args.ties == "length" else 0, keys(*pair)))
+    gap = (lambda pair: abs(pair[0].length - pair[1].length)) if args.ties == "length" else (lambda pair: 0)
+    chance = lambda pair: digest(args.seed, pair[0].task, pair[0].repeat, pair[1].repeat)  # noqa: E731
     used, wanted = set(), []
-    for b, w in pairs:
-        if len(wanted) < args.per_task and not used & {b.answer, w.answer}:
-            used |= {b.answer, w.answer}
-            wanted.append((b, w))
+    for _, equal in groupby(sorted(pairs, key=gap), gap):
+        equal = list(equal)
+        for b, w in sorted(equal, key=chance) if len(equal) > 1 else equal:
+            if not used & {b.answer, w.answer}:
+                used |= {b.answer, w.answer}
+                wanted.append((b, w))
+                if len(wanted) == args.per_task:
+                    return wanted
     return wanted
 
 
@@ -99,7 +107,7 @@ def dpo(args) -> int:
     columns, tasks, names, reasons = read(run, args.reasoning)
     wanted, lost = [], Counter()
     for task, places in sorted(by_task(tasks, len(names)), key=lambda entry: (isinstance(names[entry[0]], str), names[entry[0]])):
-        found = pairs_of([Entry(*(column[place] for column in columns), names[task]) for place in places], args)
+        found = pairs_of([Entry(*[column[place] for column in columns], names[task]) for place in places], args)
         if isinstance(found, str):
             lost[found] += 1
         else:

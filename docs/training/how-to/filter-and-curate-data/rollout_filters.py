@@ -15,11 +15,15 @@ class Candidate:
     """One rollout, and what the filters ask of it."""
 
     def __init__(self, row: dict) -> None:
-        self.row, self.reward = row, row.get("reward")
+        self.row, self.reward, self.unmeasured = row, row.get("reward"), unmeasured(row)
 
     @functools.cached_property
     def said(self):
         return said(self.row)
+
+    @functools.cached_property
+    def arguments(self) -> list:
+        return [arguments_in(call) for call in self.said.calls]
 
     @functools.cached_property
     def tokens(self) -> int | None:
@@ -63,7 +67,7 @@ def by_task(tasks: array, count: int) -> Iterator[tuple[int, array]]:
 
 
 def usable(item: Candidate, _) -> str | None:
-    return unmeasured(item.row) or unanswered(item.row)
+    return item.unmeasured or unanswered(item.row)
 
 
 def where(item: Candidate, wanted: tuple[str, str]) -> str | None:
@@ -108,23 +112,26 @@ class ValidCalls:
     """Counts the rollouts with calls that list no tools: their agent brings its own, so nothing can be said of the names."""
 
     def __init__(self) -> None:
-        self.unlisted = 0
+        self.unlisted, self.given, self.required = 0, [], {}
 
     def __call__(self, item: Candidate, _) -> str | None:
         calls = item.said.calls
         if not calls:
             return None
-        given = [(call, arguments_in(call)) for call in calls]
-        if any(not isinstance(arguments, dict) for _, arguments in given):
-            return "a call's arguments are not a JSON object"
-        tools = [tool["function"] if isinstance(tool.get("function"), dict) else tool for tool in tools_offered(item.row)]
-        self.unlisted += not tools
-        offered = {tool.get("name"): tool for tool in tools if isinstance(tool.get("name"), str)}
-        for call, arguments in given if tools else ():
-            if call.name not in offered:
+        for arguments in item.arguments:
+            if type(arguments) is not dict:
+                return "a call's arguments are not a JSON object"
+        given = tools_offered(item.row)
+        self.unlisted += not given
+        if given != self.given:  # mostly the same as in the row before
+            tools = [tool["function"] if isinstance(tool.get("function"), dict) else tool for tool in given]
+            self.given, self.required = given, {tool["name"]: required(tool) for tool in tools if isinstance(tool.get("name"), str)}
+        for call, arguments in zip(calls, item.arguments) if given else ():
+            if call.name not in self.required:
                 return "calls a tool that was not offered"
-            if missing := [name for name in required(offered[call.name]) if name not in arguments]:
-                return f"a call lacks {', '.join(sorted(missing))}"
+            for name in self.required[call.name]:
+                if name not in arguments:
+                    return f"a call lacks {', '.join(sorted(name for name in self.required[call.name] if name not in arguments))}"
         return None
 
 
@@ -150,7 +157,7 @@ def healthy(item: Candidate, verdicts: dict) -> str | None:
 
 
 def answer(item: Candidate) -> int:
-    return answer_key(item.said)
+    return answer_key(item.said, item.arguments)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

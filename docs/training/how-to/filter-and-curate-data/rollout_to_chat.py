@@ -90,27 +90,27 @@ class _Turn:
         if self.reasoning == "think":
             self.texts.append(f"<think>{text}</think>")
 
-    def add(self, item: dict, kind: str) -> None:
-        if kind == "function_call":
-            self.calls.append(tool_call(item.get("call_id"), item.get("name"), item.get("arguments")))
-        elif kind == "reasoning":
-            given = item.get("summary") or item.get("content") or ()
-            for part in given if type(given) is list else [given]:
-                if text := text_of([part] if type(part) is dict else part):
-                    self.think(text)
-        else:
-            if thought := item.get("reasoning_content") or item.get("reasoning"):
-                self.think(text_of(thought))
-            text = text_of(item.get("content"))
-            if self.reasoning != "think" and may_think(text):
-                thoughts, text = split_thoughts(text)
-                self.thoughts += filter(None, thoughts)
-            self.texts.append(text)
-            for call in item.get("tool_calls") or ():
-                function = call.get("function") if isinstance(call, dict) else None
-                if not isinstance(function, dict):
-                    raise NoChat("a tool call without a function")
-                self.calls.append(tool_call(call.get("id"), function.get("name"), function.get("arguments")))
+    def reason(self, item: dict) -> None:
+        given = item.get("summary") or item.get("content") or ()
+        for part in given if type(given) is list else [given]:
+            if text := text_of([part] if type(part) is dict else part):
+                self.think(text)
+
+    def say(self, item: dict) -> str:
+        """Add a message; the text of it as it was."""
+        if thought := item.get("reasoning_content") or item.get("reasoning"):
+            self.think(text_of(thought))
+        said = text = text_of(item.get("content"))
+        if self.reasoning != "think" and may_think(text):
+            thoughts, text = split_thoughts(text)
+            self.thoughts += filter(None, thoughts)
+        self.texts.append(text)
+        for call in item.get("tool_calls") or ():
+            function = call.get("function") if isinstance(call, dict) else None
+            if not isinstance(function, dict):
+                raise NoChat("a tool call without a function")
+            self.calls.append(tool_call(call.get("id"), function.get("name"), function.get("arguments")))
+        return said
 
     def message(self) -> dict:
         texts = self.texts
@@ -175,55 +175,64 @@ def convert(rollout: dict, reasoning: str = "think") -> tuple[list[dict], list[d
         raise NoChat("no responses_create_params or no response")
     if not (output := response.get("output")) or type(output) is not list:
         raise NoChat(unanswered(rollout))
-    given = prompt_items(params)
-    items, own, turn, start, last = given + output, len(given), None, None, 0
+    turn, start, last, said = None, None, 0, ""
     done: list[dict] = []
     called, waiting, doubtful, before = set(), 0, False, None
     if params.get("instructions"):
         done.append({"role": "system", "content": text_of(params["instructions"])})
-    for number, item in enumerate(items):
-        if type(item) is not dict:
-            raise NoChat(unanswered(rollout) or f"item of type {type_of(item)}")
-        kind = item.get("type") or "message"
-        if kind == "function_call" or kind == "reasoning" or kind == "message" and item.get("role") == "assistant":
-            if turn is None:
-                turn = _Turn(reasoning)
-            if start is None and number >= own:
-                start = len(done)
-            count = len(turn.calls)
-            turn.add(item, kind)
-            # A turn that goes on while calls wait for their results: look closer at the end.
-            doubtful |= waiting > 0 and (kind != "function_call" or before != kind)
-            for call in turn.calls[count:]:
-                called.add(str(call["id"]))
-                waiting += 1
-        else:
-            if turn is not None:
-                done.append(turn.message())
-                turn, last = None, len(done)
-            message = _other(item, kind)
-            if message["role"] == "tool":
-                if str(message["tool_call_id"]) not in called:
-                    raise NoChat("a tool result without its call")
-                waiting -= 1
-            done.append(message)
-        before = kind
-    if turn is not None:
-        done.append(turn.message())
-        last = len(done)
-    if doubtful and lost_calls(items, own):
+    given = prompt_items(params)
+    for own, items in ((False, given), (True, output)):
+        for item in items:
+            if type(item) is not dict:
+                raise NoChat(unanswered(rollout) or f"item of type {type_of(item)}")
+            kind = item.get("type") or "message"
+            if kind == "function_call" or kind == "reasoning" or kind == "message" and item.get("role") == "assistant":
+                if turn is None:
+                    turn = _Turn(reasoning)
+                if own and start is None:
+                    start = len(done)
+                # A turn that goes on while calls wait for their results: look closer at the end.
+                doubtful |= waiting > 0 and (kind != "function_call" or before != kind)
+                if kind == "message":
+                    count = len(turn.calls)
+                    said = turn.say(item)
+                    for call in turn.calls[count:]:
+                        called.add(str(call["id"]))
+                        waiting += 1
+                elif kind == "reasoning":
+                    turn.reason(item)
+                else:
+                    name = item.get("call_id")
+                    turn.calls.append(tool_call(name, item.get("name"), item.get("arguments")))
+                    called.add(str(name))
+                    waiting += 1
+            else:
+                if turn is not None:
+                    done.append(turn.message())
+                    turn, last = None, len(done)
+                message = _other(item, kind)
+                if message["role"] == "tool":
+                    if str(message["tool_call_id"]) not in called:
+                        raise NoChat("a tool result without its call")
+                    waiting -= 1
+                done.append(message)
+            before = kind
+    if doubtful and lost_calls(given + output, len(given)):
         raise NoChat("a tool call without its result")
-
-    del done[last:]
     if start is None:
         raise NoChat(unanswered(rollout) or "no answer: the model said nothing")
-    text = done[-1]["content"]
+    if turn is not None:
+        done.append(turn.message())
+    else:
+        del done[last:]
+    # Mostly the rollout ends with a message of plain text: that is an answer.
+    text = said if turn is not None and before == "message" else done[-1]["content"]
     if (not text or text.isspace() or may_think(text)) and (why := unanswered(rollout)):
         raise NoChat(why)
     while len(done) > 1 and done[0]["role"] == done[1]["role"] == "system":  # many templates take one, at the start
         done[:2] = [{"role": "system", "content": f"{done[0]['content']}\n\n{done[1]['content']}"}]
         start -= 1
-    if not any(message["content"] for message in done[:start]):
+    if not (start and done[0]["content"]) and not any(message["content"] for message in done[:start]):
         raise NoChat("no prompt")
     return done[:start], done[start:], tools_of(rollout)
 
@@ -232,9 +241,11 @@ def messages_key(messages: list[dict]) -> int:
     """A hash of what was said and called, without the call ids, which differ every time. It holds within one process."""
     parts = []
     for message in messages:
-        parts += message["role"], message["content"], message.get("reasoning_content")
-        if "tool_calls" in message:
-            parts += [(call["function"]["name"], frozen(call["function"]["arguments"])) for call in message["tool_calls"]]
+        parts += message["role"], message["content"]
+        if len(message) > 2:
+            parts.append(message.get("reasoning_content"))
+            if "tool_calls" in message:
+                parts += [(call["function"]["name"], frozen(call["function"]["arguments"])) for call in message["tool_calls"]]
     return hash(tuple(parts))
 
 

@@ -89,6 +89,11 @@ def is_object(arguments: object) -> bool:
         return False
 
 
+def calls_key(calls: list[tuple[str, object]]) -> tuple:
+    """Calls as a value that has a hash: arguments are a string, but for odd rows."""
+    return tuple(calls) if all([type(arguments) is str for _, arguments in calls]) else (str(calls),)
+
+
 class Look(NamedTuple):
     """What one rollout tells: its numbers in the order of LOOKED, its text, its calls, and why its row contradicts the reward."""
 
@@ -104,21 +109,22 @@ class Look(NamedTuple):
 def look(row: dict, success: float = 1.0) -> Look:
     """Look at one rollout. A number is None where the row does not tell it. Raises nothing, whatever the row holds."""
     found = said(row)
-    text = found.texts[0] if len(found.texts) == 1 else "\n".join(found.texts)
-    calls = [(call.name, call.arguments) for call in found.calls]
+    texts = found.texts
+    text = texts[0] if len(texts) == 1 else "\n".join(texts)
+    calls = [call[:2] for call in found.calls]
     output = row["response"].get("output")
     told = not output or type(output) is list and type(output[0]) is dict
     reward = against = None
     if unmeasured(row) is None:
         reward = float(row["reward"])
-        against = contradiction(row, found.texts[-1] if found.texts else "", calls, reward, success)
+        against = contradiction(row, texts[-1] if texts else "", calls, reward, success)
     names = tuple(str(tool.get("name")) for tool in tools_offered(row)) if text[:1] in ("{", "[", " ", "\n") and text else ()
     latency = dict_of(row, "ng_perf").get("total_latency_ms")
     scored = reward is not None
     return Look((
         reward, float(reward >= success) if scored else None, tokens_of(row), float(cut_off(row) is not None),
         float(not calls and not text.strip()) if told else None, float(bool(calls)) if told else None, float(len(calls)) if told else None,
-        sum(not is_object(arguments) for _, arguments in calls) / len(calls) if calls else None, float(call_in_text(text, names) is not None),
+        sum([not is_object(arguments) for _, arguments in calls]) / len(calls) if calls else None, float(call_in_text(text, names) is not None),
         float(against is not None) if scored else None, 0.0 if scored else float(masked(row)),
         latency / 1000 if type(latency) in (int, float) else None,
     ), text, calls, against)
@@ -259,7 +265,7 @@ def measure(rollouts: Path, by: str | None = None, success: float = 1.0) -> dict
             prompts[task] = prompt_key(row)
             unprompted += not prompt_of(row)
         # 52 bits: exact in the array's floating-point numbers. What was not read is like nothing else.
-        answer = hash(number if numbers[EMPTY] is None else (text.strip(), str(calls) if calls else "")) & (1 << 52) - 1
+        answer = hash(number if numbers[EMPTY] is None else (text.strip(), *calls_key(calls))) & (1 << 52) - 1
         groups[group_of(row, by)].add(task, numbers, answer)
         repeats.add(task, response.get("id"), answer, reward)
         if reward is not None:
