@@ -49,7 +49,7 @@ def write(app) -> list:
     found = [[pages.setdefault(docname, len(pages)), *rest] for docname, *rest in rows(app.env)]
     labels = app.env.domains.standard_domain.anonlabels.values()
     places = {(docname, anchor) for docname, anchor in labels if docname.startswith(f"{HUB}/")}
-    places |= {(name, record["id"]) for name, records in app.env.search_records.items() if name.startswith(f"{HUB}/") for record in records}
+    places |= {(name, record["id"]) for name, records in getattr(app.env, "search_records", {}).items() if name.startswith(f"{HUB}/") for record in records}
     sections = [[pages.setdefault(docname, len(pages)), anchor] for docname, anchor in sorted(places) if anchor and not anchor.startswith(tuple(KINDS))]
     titles = [[f"{name}.html", app.env.titles[name].astext()] for name in pages]
     data = json.dumps({"pages": titles, "entries": found, "sections": sections}, ensure_ascii=False, separators=(",", ":"))
