@@ -25,6 +25,7 @@ smartquotes = False  # a quoted message stays what the reader can search for, an
 extensions = [
     "myst_parser",
     "sphinx_design",
+    "sphinx_copybutton",
     "sphinxext.rediraffe",
     # our own, in docs/_ext
     "front_matter",
@@ -58,6 +59,7 @@ html_static_path = ["docs/_static"]
 
 myst_enable_extensions = ["attrs_block", "attrs_inline", "colon_fence", "deflist"]
 myst_heading_anchors = 3  # links such as [..](page.md#a-heading) work down to ###
+copybutton_exclude = ".linenos, .gp, .go"  # copy commands, not prompts or outputs
 linkcheck_ignore = [r"(?!https?:)"]  # tests follow the local links, in the built site
 
 # Where the site is published, as in https://example.com/docs/. Without it nothing in the site names its own address.
@@ -74,7 +76,6 @@ ways_out = {
 
 html_theme = "pydata_sphinx_theme"
 html_css_files = ["site.css"]
-html_js_files = [("copy.js", {"defer": "defer"})]
 html_logo = html_favicon = "docs/_static/logo.svg"  # one file, one request
 html_sidebars = {"**": ["guides.html"]}
 html_show_sourcelink = html_copy_source = False

@@ -69,7 +69,7 @@ def slim(app, exception) -> None:
     if exception or app.builder.format != "html":
         return
     static, kept = Path(app.outdir, "_static"), Path(app.doctreedir)
-    own = {name for path in app.config.html_static_path for name in Path(app.confdir, path).rglob("*.js")}
+    own = {name for path in app.config.html_static_path for name in Path(app.confdir, path).rglob("*.js")} | set(static.glob("copybutton*.js"))
     known = stylesheets.names_of_pages(Path(app.outdir), kept / "names.json") | stylesheets.names_of_scripts(own, static.glob("scripts/*.js"))
     sheets = [static / name for name in STYLESHEETS]
     texts = [ICON_RULES.sub("", sheet.read_text(encoding="utf-8")) for sheet in sheets]
