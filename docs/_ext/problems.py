@@ -82,10 +82,11 @@ def read_file(file: Path, changed: int) -> list[Entry]:
 
 def entries_of(env) -> dict[str, Entry]:
     """The entries by id. The page that asks is read again when one of their files changes."""
-    found = {}
+    found: dict[str, Entry] = {}
     for entry in read(Path(env.srcdir)):
-        env.note_dependency(str(entry.file))
         found.setdefault(entry.id, entry)
+    for file in {entry.file for entry in found.values()}:
+        env.note_dependency(str(file))
     return found
 
 

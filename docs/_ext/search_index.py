@@ -177,9 +177,22 @@ def add_scripts(app, pagename, templatename, context, doctree) -> None:
         context["search_scripts"] = ["search-index.js", *(f"_static/search/{name}" for name in SCRIPTS)]
 
 
+def know_stems(app) -> None:
+    """From the build before: to find them took a tenth of the time of one changed page."""
+    kept = Path(app.doctreedir, "stems.json")
+    if kept.exists():
+        search_terms.STEMS.update(json.loads(kept.read_text(encoding="utf-8")))
+
+
+def keep_stems(app, exception) -> None:
+    Path(app.doctreedir, "stems.json").write_text(json.dumps(search_terms.STEMS), encoding="utf-8")
+
+
 def setup(app) -> dict:
     app.add_config_value("search_changed", [file.stat().st_mtime_ns for file in (Path(__file__), search_terms.TERMS, Path(search_terms.__file__), ASKED)], "env", types=[list])
     app.connect("builder-inited", lambda app: setattr(app.builder, "search", False))  # Sphinx's own index and page
+    app.connect("builder-inited", know_stems)
+    app.connect("build-finished", keep_stems)
     app.connect("doctree-read", collect)
     app.connect("env-merge-info", merge)
     app.connect("html-collect-pages", write)

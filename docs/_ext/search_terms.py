@@ -19,7 +19,7 @@ from sphinx.search.en import SearchEnglish
 TERMS = Path(__file__).with_name("terms.yaml")
 IDENTIFIER, POSSESSIVE = re.compile(r"[^\W_]+(?:[_.@/-]+[^\W_]+)*"), re.compile(r"[’']s?\b")
 FIGURE = re.compile(r"(?![45]\d\d$)[\d_]+(?:[kmgs]b?|ms|x)?")  # a measured value: nobody searches for it, but for an HTTP status
-SEPARATORS = re.compile(r"[_.@/-]+")
+SEPARATORS, STEMMED = re.compile(r"[_.@/-]+"), re.compile(r"[a-z]{3,}")
 # The digits of a coded number: printable, and none that JSON writes in two characters.
 DIGITS = "".join(chr(code) for code in range(35, 127) if chr(code) != "\\")
 ONE, TWO = 80, 10  # a first digit below ONE is the number, the next TWO begin a second digit, the last three more
@@ -33,6 +33,8 @@ def known() -> dict:
 @functools.cache
 def term(text: str) -> str:
     """``maxTokens``, ``max_tokens``, ``--max-tokens``: one term."""
+    if text.isalpha() and text.islower():
+        return text
     text = re.sub(r"([A-Z]+)([A-Z][a-z])", r"\1_\2", re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", text)).lower()
     return "_".join(filter(None, SEPARATORS.split(text)))
 
@@ -41,9 +43,13 @@ def split(text: str) -> list[str]:
     return [term(found) for found in IDENTIFIER.findall(POSSESSIVE.sub(" ", text))]
 
 
-@functools.cache
+STEMS: dict[str, str] = {}  # those known already; a build keeps them for the next one
+
+
 def stem(word: str) -> str:
-    return _stemmer().stem(word) if re.fullmatch(r"[a-z]{3,}", word) else word
+    if (found := STEMS.get(word)) is None:
+        found = STEMS[word] = _stemmer().stem(word) if STEMMED.fullmatch(word) else word
+    return found
 
 
 @functools.cache
