@@ -41,6 +41,7 @@ extensions = [
     "markdown_twins",
     "llms",
     "publish",
+    "moved",
     "problems",
     "planner",
     "template_table",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import json
 import os
 import re
 import subprocess
@@ -10,6 +12,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, urljoin, urlsplit
 from xml.etree import ElementTree
 
+import moved
 import pytest
 from bs4 import BeautifulSoup
 from pages import DOCS, ROOT
@@ -108,3 +111,52 @@ def test_the_twins_name_the_address(published: Path) -> None:
         assert [link for link in re.findall(r"\]\(<?([^)>\s]+)", text) if not re.match(r"https?:|#", link)] == [], name
 
 
+
+
+OLD_ANCHORS = {page: anchors.split() for page, anchors in json.loads((ROOT / "tests/data/old_anchors.json").read_text(encoding="utf-8")).items()}
+MOVED = moved.read(DOCS)
+
+
+@functools.cache
+def anchors_of(page: str) -> set[str]:
+    return set(re.findall(r'\bid="([^"]+)"', (HTML / f"{page}.html").read_text(encoding="utf-8")))
+
+
+@functools.cache
+def known_to_the_finder() -> dict[str, str]:
+    """The anchors that ``reference.js`` leads on, with their pages."""
+    data = json.loads((HTML / "reference-index.js").read_text(encoding="utf-8").removeprefix("const REFERENCE = ").strip().removesuffix(";"))
+    return {row[1]: data["pages"][row[0]][0].removesuffix(".html") for row in [*data["sections"], *data["entries"]]}
+
+
+@pytest.mark.parametrize("page", OLD_ANCHORS)
+def test_no_link_to_an_old_place_is_dead(page: str) -> None:
+    """All anchors of the pages before the reference got pages of its own."""
+    dead = []
+    for anchor in OLD_ANCHORS[page]:
+        if anchor in anchors_of(page):
+            continue
+        new, _, at = MOVED.get(page, {}).get(anchor, "").partition("#")
+        if not new and page.endswith("configuration-options"):
+            new, at = known_to_the_finder().get(anchor, ""), anchor
+        if not new or at not in anchors_of(new):
+            dead.append(anchor)
+    assert dead == []
+
+
+def test_what_moved_is_gone_from_its_page_and_there_where_it_leads() -> None:
+    for page, its in MOVED.items():
+        assert anchors_of(page).isdisjoint(its)
+        assert [new for new in its.values() if new.partition("#")[2] not in anchors_of(new.partition("#")[0])] == []
+
+
+@pytest.mark.live
+@pytest.mark.parametrize(("old", "new"), [
+    ("how-to/monitor-data-quality.html#problem-stalled-run", "how-to/troubleshoot-common-issues.html#problem-stalled-run"),
+    ("how-to/integrate-with-rl-frameworks.html#trl-integration", "how-to/integrate-with-rl-frameworks.html#set-up-your-trainer"),
+    ("reference/configuration-options.html#keys-vllm_model", "reference/configuration-options/models.html#keys-vllm_model"),
+    ("reference/configuration-options.html#setting-rollout.num_repeats", "reference/configuration-options/rollout-collection.html#setting-rollout.num_repeats"),
+])
+def test_a_browser_follows_an_old_place(old: str, new: str, opened, address: str) -> None:
+    tab = opened(f"{address}/training/{old}")
+    tab.wait_for_url(f"{address}/training/{new}")
