@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import gzip
+import itertools
 import json
 import math
 import random
@@ -221,3 +222,119 @@ def test_it_works_from_disk_and_asks_no_other_host(browser) -> None:
     assert download.value.suggested_filename == "plan.zip"
     assert "tasks=20" in tab.evaluate("location.hash") and [url for url in asked if not url.startswith(("file:", "blob:"))] == []
     context.close()
+
+
+# --- the files --------------------------------------------------------------------------------------------------------
+
+
+def grid() -> list[dict]:
+    """Every kind of plan: goals, places, judges, calls, jobs, and GPUs of one node and of several."""
+    base = {name: field.default for name, field in FIELDS.items()}
+    found = []
+    for goal, where, judge_calls, calls, walltime_hours in itertools.product(PLAN.GOALS, PLAN.WHERE, (0.0, 1.5), (1.0, 3.0), (0.0, 0.1)):
+        found.append(base | {"goal": goal, "where": where, "judge_calls": judge_calls, "calls": calls, "walltime_hours": walltime_hours})
+    for gpus, judge_gpus, model, precision, repeats in itertools.product((1, 8, 24), (0, 1, 4), base_models(), PLAN.HARDWARE["weight_bytes"], (1, 16)):
+        found.append(base | {"goal": "rl", "gpus": gpus, "judge_gpus": judge_gpus, "judge_calls": float(judge_gpus > 0), "model": model, "precision": precision,
+                             "repeats": repeats, "tasks": 100})
+    return [given for given in found if not planned(given)["problem"]]
+
+
+def base_models() -> list[str]:
+    return ["Qwen/Qwen3-4B-Instruct-2507", "meta-llama/Llama-3.1-70B-Instruct"]
+
+
+@pytest.fixture(scope="module")
+def written(browser, address) -> list[dict[str, str]]:
+    """The files of each plan of the grid, as the page writes them."""
+    tab = browser.new_page()
+    tab.goto(f"{address}/{NAME}.html")
+    tab.click("[data-part=show-files]")
+    tab.wait_for_selector("[data-part=files] details")
+    found = tab.evaluate("inputs => inputs.map(its => planner.files(its, planner.plan(its)))", grid())
+    tab.close()
+    return found
+
+
+# Runs in the environment that has Gym, all plans in one process: as `gym env start` and `gym eval run --no-serve` load them.
+LOAD = """
+import json, os
+from omegaconf import OmegaConf
+from nemo_gym.global_config import GlobalConfigDictParser, GlobalConfigDictParserConfig
+from nemo_gym.rollout_collection import RolloutCollectionConfig
+os.environ |= {"POLICY_API_KEY": "a", "JUDGE_API_KEY": "b"}
+seen = []
+for number, (servers, collect) in enumerate(json.load(open("plans.json"))):
+    open("servers.yaml", "w").write(servers[0]); open("env.yaml", "w").write(servers[1]); open("collect.yaml", "w").write(collect)
+    whole = GlobalConfigDictParser().parse(GlobalConfigDictParserConfig(
+        skip_load_from_cli=True, offline=True, initial_global_config_dict=OmegaConf.create({"config_paths": ["servers.yaml", "collect.yaml"]})))
+    own = OmegaConf.to_container(OmegaConf.load("collect.yaml"))
+    unknown = set(own) - set(RolloutCollectionConfig.model_fields)
+    assert not unknown, unknown
+    its = RolloutCollectionConfig.model_validate(OmegaConf.to_container(whole) | {"input_jsonl_fpath": "a.jsonl", "output_jsonl_fpath": "b.jsonl"})
+    assert its.num_samples_in_parallel == own["num_samples_in_parallel"] >= 1
+    agents = [name for name in whole if name.endswith("simple_agent")]
+    model = whole["policy_model"]["responses_api_models"]["vllm_model"]
+    seen.append([agents[0], bool(model["return_token_id_information"]), "judge_model" in whole, not isinstance(model["base_url"], str)])
+print("ANSWER" + json.dumps(seen))
+"""
+
+
+@pytest.mark.gym
+@pytest.mark.live
+@pytest.mark.timeout(900)
+def test_gym_loads_every_configuration(written: list[dict[str, str]], worker, tmp_path: Path) -> None:
+    plans = sorted({((its["servers.yaml"], its["env.yaml"]), its["collect.yaml"]) for its in written})
+    pairs = {}  # each servers.yaml with its env.yaml once, and each collect.yaml once: they do not depend on each other
+    for servers, collect in plans:
+        pairs.setdefault(servers, collect)
+    pairs = [*pairs.items(), *((plans[0][0], collect) for collect in {collect for _, collect in plans} - set(pairs.values()))]
+    (tmp_path / "plans.json").write_text(json.dumps(pairs))
+    said = worker.ask(tmp_path, LOAD)
+    assert "exit code 0" in said, said[-3000:]
+    seen = json.loads(re.search(r"ANSWER(.*)", said)[1])
+    assert len(seen) == len(pairs) >= 60
+    assert {kind[0] for kind in seen} == {"equivalence_llm_judge_simple_agent", "string_match_simple_agent"}
+    assert {tuple(kind[1:]) for kind in seen} >= {(False, False, False), (True, False, False), (False, True, False), (True, True, True)}
+
+
+@pytest.mark.live
+def test_the_models_are_started_as_the_worksheet_says(written: list[dict[str, str]]) -> None:
+    """The words of memory_worksheet.py's command, on each node, and flags that this vLLM has."""
+    flags = json.loads((DOCS / "training/reference/performance-tuning/vllm_flags.json").read_text())["flags"]
+    checked = 0
+    for given, its in zip(grid(), written):
+        if given["where"] != "gpus":
+            continue
+        script, asked = its["start_models.sh"], PLAN.Asked(**given)
+        assert sorted(set(re.findall(r" (--[a-z-]+)", re.sub(r"^for .*", "", script, flags=re.S | re.M).split("for port")[0])) - flags.keys()) == []
+        model = PLAN.served(given["model"], given["gpus"] - given["judge_gpus"], asked, 8000)
+        for line in memory_commands(model, asked):
+            words = set(re.sub(r"^# node \d+\n", "", line).replace("CUDA_VISIBLE_DEVICES=", "GPUS ").split())
+            assert any(words <= set(own.replace("CUDA_VISIBLE_DEVICES=", "GPUS ").split()) for own in script.splitlines()), (line, script)
+            checked += 1
+    assert checked > 100
+
+
+def memory_commands(model, asked) -> list[str]:
+    from memory_worksheet import commands
+
+    share = model.share(PLAN.HARDWARE["gpus"][asked.gpu]["memory_gib"] * PLAN.GIB)
+    return commands(model, share, PLAN.HARDWARE["gpus_per_node"])
+
+
+@pytest.mark.live
+def test_the_scripts_are_sound_bash(written: list[dict[str, str]], tmp_path: Path) -> None:
+    texts = {text for its in written for name, text in its.items() if name.endswith(".sh")}
+    for number, text in enumerate(texts):
+        (tmp_path / f"{number}.sh").write_text(text)
+    checked = subprocess.run(["bash", "-c", 'for script in *.sh; do bash -n "$script" || exit 1; done'], cwd=tmp_path, capture_output=True, text=True)
+    assert checked.returncode == 0 and len(texts) > 20, checked.stderr
+
+
+@pytest.mark.live
+def test_comments_keep_their_line(written: list[dict[str, str]]) -> None:
+    """What a reader copies has no line of more than 100 columns, but for commands and reasons in prose."""
+    for its in written:
+        for name in ("servers.yaml", "collect.yaml", "env.yaml"):
+            assert [line for line in its[name].splitlines() if len(line) > 110] == []
+            assert not re.search(r"undefined|NaN|null|\[object", its[name]), its[name]

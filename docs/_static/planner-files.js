@@ -109,22 +109,17 @@ equivalence_llm_judge:
   function run(asked, found) {
     const { temperature, top_p } = sampling[asked.goal], lines = [];
     const add = (line, why) => lines.push(why ? `${line.padEnd(35)} # ${why}` : line);
-    if (!found.jobs) {
-      lines.push("config_paths: [servers.yaml]", "", `agent_name: ${agentOf(asked)}`);
-      add("input_jsonl_fpath: tasks.jsonl", `practice tasks: put your ${number(asked.tasks)} here`);
-      add("output_jsonl_fpath: results/run/rollouts.jsonl");
-    }
     add(`num_repeats: ${asked.repeats}`, `${number(found.rollouts)} rollouts in all`);
     if (asked.repeats > 1) add("num_repeats_add_seed: true", "each repeat samples with a seed of its own");
     if (asked.goal === "dpo") add("interleave_repeats: true", "a run that is stopped has pairs of all tasks");
     add(`num_samples_in_parallel: ${found.concurrency}`, found.rate_per_min ? `bound by: ${found.bound}` : "a careful start: find_knee.py tells more");
     add("resume_from_cache: true", "the same command again continues");
     add("route_failures_to_sidecar: true", "one failure does not end the run");
-    if (found.bounded || found.jobs || asked.goal === "evaluation") {
+    if (found.bounded || found.jobs > 1 || asked.goal === "evaluation") {
       add(`max_resident_rollout_tasks: ${Math.max(512, 4 * found.concurrency)}`, `4 x concurrency; the driver takes ${number(found.driver_mb)} MB`);
       add("retain_results_in_memory: false");
     }
-    if (found.bounded || found.jobs) add("disable_aggregation: true", "would load all rows; gym eval aggregate does it");
+    if (found.bounded || found.jobs > 1) add("disable_aggregation: true", "would load all rows; gym eval aggregate does it");
     else if (asked.goal === "evaluation") {
       add("count_missing_rollouts_as_zero: true", "nothing is lost silently");
       add("require_complete: true", "exit code 1 if a rollout is missing");
@@ -137,43 +132,47 @@ equivalence_llm_judge:
     return `# ${data.goals[asked.goal]}: ${told}.\n${lines.join("\n")}\n`;
   }
   function runScript(asked, found) {
-    if (!found.jobs) return `#!/bin/bash\n# The whole run; the same command again continues it. Options go to gym eval run.\nexec gym eval run --config run.yaml "$@"\n`;
-    const hours = Math.max(1, Math.round(60 * asked.walltime_hours)), clock = `${String(Math.floor(hours / 60)).padStart(2, "0")}:${String(hours % 60).padStart(2, "0")}:00`;
+    const jobs = found.jobs || 1, agent = agentOf(asked), minutes = Math.max(1, Math.round(60 * asked.walltime_hours));
+    const clock = `${String(Math.floor(minutes / 60)).padStart(2, "0")}:${String(minutes % 60).padStart(2, "0")}:00`;
+    const split = `[ -d shards ] || python split_tasks.py ${agent}=tasks.jsonl -o shards --shards ${jobs}`;
+    const here = `for ((shard = 0; shard < ${jobs}; shard++)); do bash run_shard.sh $shard; done\npython watch_shards.py shards results`;
+    const intro = "Starts the servers, collects tasks.jsonl into results, stops them; called again, it continues";
+    if (!asked.walltime_hours || !found.jobs) return `#!/bin/bash\n# ${intro}.\nset -e\n${split}\n${here}\n`;
     return `#!/bin/bash
-# ${found.jobs} jobs of ${clock}, one after the other, because they share the model. Called again, it continues.
+# ${intro}. ${jobs} jobs of ${clock}, one after the other, because they share the model.
 set -e
-[ -d shards ] || python split_tasks.py ${agentOf(asked)}=tasks.jsonl -o shards --shards ${found.jobs}
+${split}
 if command -v sbatch > /dev/null; then
-  sbatch --array=0-${found.jobs - 1}%1 --time=${clock} --cpus-per-task=${asked.cores} shards.sbatch
-else   # no Slurm here: the same shards, in this terminal
-  for ((shard = 0; shard < ${found.jobs}; shard++)); do bash run_shard.sh $shard; done
-  python watch_shards.py shards results
+  sbatch --array=0-${jobs - 1}%1 --time=${clock} --cpus-per-task=${asked.cores} shards.sbatch
+  exit
 fi
+# No Slurm here: the same shards, in this terminal.
+${here}
 `;
   }
   function readme(asked, found) {
     const n = found.concurrency, levels = [...new Set([n / 4, n / 2, n, 2 * n].map((level) => Math.max(1, Math.round(level))))].join(" ");
-    const start = { gpus: "bash start_models.sh", practice: "uv run practice_endpoint.py" }[asked.where];
-    const config = found.jobs ? "--config servers.yaml --config collect.yaml" : "--config run.yaml";
-    const trial = found.jobs ? ` --agent ${agentOf(asked)} -i tasks.jsonl` : "";
+    const start = { gpus: "bash start_models.sh", practice: "uv run practice_endpoint.py" }[asked.where], agent = agentOf(asked);
     return `# The plan
 
 ${document.querySelector('[data-part="summary"]').textContent}
 
 In this folder, with NeMo Gym ${data.release} active (uv venv --python 3.13.14, uv pip install nemo-gym==${data.release}):
 
-1. ${start ? `Terminal 1: \`${start}\`` : "Write your endpoint's address, model and key into env.yaml."}${asked.where === "gpus" ? ". Without GPUs, to try: \`uv run practice_endpoint.py\`, and its name, smollm2-135m-instruct, in env.yaml" : ""}
-2. A trial of 20 rollouts on the practice tasks, then on yours (tasks.jsonl):
-   \`gym eval run ${config}${trial} --limit 20 --num-repeats 1 -o results/trial/rollouts.jsonl\`
-3. Measure what the plan cannot know, the knee. Terminal 2: \`gym env start --config servers.yaml\`, Terminal 3:
-   \`python find_knee.py --agent ${agentOf(asked)} -i tasks.jsonl -o knee.json --levels ${levels}\`
-   Write it into ${found.jobs ? "collect" : "run"}.yaml as num_samples_in_parallel, and stop Terminal 2.
-4. The run: \`bash run.sh\`
+1. The model. ${start ? `Terminal 1: \`${start}\`` : "Write your endpoint's address and model into env.yaml, and export POLICY_API_KEY"}${asked.judge_calls && asked.where !== "practice" && !asked.judge_gpus ? "; the judge's address and model into env.yaml, too, and export JUDGE_API_KEY" : ""}.
+${asked.where === "practice" ? "" : `   To try all of this first on any machine: \`uv run practice_endpoint.py\`, and in env.yaml its address, http://127.0.0.1:8000/v1,
+   with the model smollm2-135m-instruct and the key none.
+`}2. The servers. Terminal 2: \`gym env start --config servers.yaml\`, until it says servers ready
+3. A trial of 20 tasks. Terminal 3, here and below:
+   \`gym eval run --no-serve --config collect.yaml --agent ${agent} -i tasks.jsonl -o results/trial/rollouts.jsonl --limit 20 --num-repeats 1\`
+4. What the plan cannot know, the knee; write it into collect.yaml as num_samples_in_parallel:
+   \`python find_knee.py --agent ${agent} -i tasks.jsonl -o knee.json --levels ${levels}\`
+5. Put your tasks into tasks.jsonl and your environment into servers.yaml, and try again from step 2. Then stop Terminal 2 (Ctrl+C), and run: \`bash run.sh\`
 `;
   }
   function files(asked, found) {
     const made = { "README.md": readme(asked, found), "run.sh": runScript(asked, found), "servers.yaml": servers(asked, found) };
-    made[found.jobs ? "collect.yaml" : "run.yaml"] = run(asked, found);
+    made["collect.yaml"] = run(asked, found);
     made["env.yaml"] = environment(asked);
     if (asked.where === "gpus") made["start_models.sh"] = startModels(asked, found);
     return made;
@@ -208,7 +207,7 @@ In this folder, with NeMo Gym ${data.release} active (uv venv --python 3.13.14, 
     await planner.load("planner-scripts.js");
     const more = PLANNER_SCRIPTS, made = files(asked, found);
     made["tasks.jsonl"] = more[asked.judge_calls ? "judge_tasks.jsonl" : "practice_tasks.jsonl"];
-    const wanted = ["practice_endpoint.py", "find_knee.py", ...(found.jobs ? data.sharding : [])];
+    const wanted = ["practice_endpoint.py", "find_knee.py", ...data.sharding];
     for (const name of wanted) made[name] = more[name];
     return made;
   }
@@ -228,7 +227,7 @@ In this folder, with NeMo Gym ${data.release} active (uv venv --python 3.13.14, 
       return fold;
     }));
     planner.shown = planner.showFiles; // from now on with each change
-    if (first) planner.say("The files follow. README.md has the four steps.");
+    if (first) planner.say("The files follow. README.md has the five steps.");
   };
   planner.download = async () => {
     const link = document.createElement("a");
@@ -236,6 +235,6 @@ In this folder, with NeMo Gym ${data.release} active (uv venv --python 3.13.14, 
     link.download = "plan.zip";
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
-    planner.say("plan.zip unpacks to the folder plan. Its README.md has the four steps.");
+    planner.say("plan.zip unpacks to the folder plan. Its README.md has the five steps.");
   };
 })();
