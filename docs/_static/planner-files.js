@@ -142,7 +142,7 @@ equivalence_llm_judge:
 # ${intro}. ${jobs} jobs of ${clock}, one after the other, because they share the model.
 set -e
 ${split}
-if command -v sbatch > /dev/null; then
+if sinfo > /dev/null 2>&1; then   # a cluster answers
   sbatch --array=0-${jobs - 1}%1 --time=${clock} --cpus-per-task=${asked.cores} shards.sbatch
   exit
 fi
@@ -159,7 +159,7 @@ ${document.querySelector('[data-part="summary"]').textContent}
 
 In this folder, with NeMo Gym ${data.release} active (uv venv --python 3.13.14, uv pip install nemo-gym==${data.release}):
 
-1. The model. ${start ? `Terminal 1: \`${start}\`` : "Write your endpoint's address and model into env.yaml, and export POLICY_API_KEY"}${asked.judge_calls && asked.where !== "practice" && !asked.judge_gpus ? "; the judge's address and model into env.yaml, too, and export JUDGE_API_KEY" : ""}.
+1. The model. ${start ? `Terminal 1: \`${start}\`${asked.where === "gpus" ? ` (with vLLM, for example from uv pip install 'nemo-gym[vllm]==${data.release}')` : ""}` : "Write your endpoint's address and model into env.yaml, and export POLICY_API_KEY"}${asked.judge_calls && asked.where !== "practice" && !asked.judge_gpus ? "; the judge's address and model into env.yaml, too, and export JUDGE_API_KEY" : ""}.
 ${asked.where === "practice" ? "" : `   To try all of this first on any machine: \`uv run practice_endpoint.py\`, and in env.yaml its address, http://127.0.0.1:8000/v1,
    with the model smollm2-135m-instruct and the key none.
 `}2. The servers. Terminal 2: \`gym env start --config servers.yaml\`, until it says servers ready
