@@ -64,6 +64,7 @@ judge_model_name: ${judge}
     const nodes = Math.ceil((asked.gpus - asked.judge_gpus) / hardware.gpus_per_node), rl = asked.goal === "rl" && asked.where === "gpus";
     const policy = [];
     if (rl) policy.push("      return_token_id_information: true   # RL trains on the sampled tokens");
+    else if (asked.goal === "rl") policy.push("      return_token_id_information: false  # RL on policy needs true, and a vLLM");
     if (asked.where === "gpus" && nodes > 1) {
       policy.push("      base_url:                # a session stays on one of them", ...Array.from({ length: nodes }, (_, node) => `      - http://gpu-${node}:8000/v1`));
     }
@@ -155,13 +156,13 @@ ${here}
     const start = { gpus: "bash start_models.sh", practice: "uv run practice_endpoint.py" }[asked.where], agent = agentOf(asked);
     return `# The plan
 
-${document.querySelector('[data-part="summary"]').textContent}
+${part("summary").textContent}
 
 In this folder, with NeMo Gym ${data.release} active (uv venv --python 3.13.14, uv pip install nemo-gym==${data.release}):
 
 1. The model. ${start ? `Terminal 1: \`${start}\`${asked.where === "gpus" ? ` (with vLLM, for example from uv pip install 'nemo-gym[vllm]==${data.release}')` : ""}` : "Write your endpoint's address and model into env.yaml, and export POLICY_API_KEY"}${asked.judge_calls && asked.where !== "practice" && !asked.judge_gpus ? "; the judge's address and model into env.yaml, too, and export JUDGE_API_KEY" : ""}.
-${asked.where === "practice" ? "" : `   To try all of this first on any machine: \`uv run practice_endpoint.py\`, and in env.yaml its address, http://127.0.0.1:8000/v1,
-   with the model smollm2-135m-instruct and the key none.
+${asked.where === "practice" ? "" : `   To try all of this first on any machine: \`uv run practice_endpoint.py\`, and in env.yaml its address, http://127.0.0.1:8000/v1, the model
+   smollm2-135m-instruct and the key none${asked.judge_calls ? ", for the judge as well" : ""}${asked.goal === "rl" && asked.where === "gpus" ? "; in servers.yaml return_token_id_information: false, because it reports none" : ""}.
 `}2. The servers. Terminal 2: \`gym env start --config servers.yaml\`, until it says servers ready
 3. A trial of 20 tasks. Terminal 3, here and below:
    \`gym eval run --no-serve --config collect.yaml --agent ${agent} -i tasks.jsonl -o results/trial/rollouts.jsonl --limit 20 --num-repeats 1\`

@@ -119,8 +119,8 @@ const planner = (() => {
   }
 
   // --- the page ------------------------------------------------------------------------------------------------------
-  const box = document.querySelector(".planner"), form = box;
-  const part = (name) => box.querySelector(`[data-part="${name}"]`);
+  const form = document.querySelector("form.planner");
+  const part = (name) => form.querySelector(`[data-part="${name}"]`);
   const number = (value, digits = 0) => value.toLocaleString("en-US", { maximumFractionDigits: digits });
   const time = (hours) => (hours < 1 / 60 ? "less than a minute" : hours < 1.5 ? `${number(60 * hours)} minutes` : `${number(hours, 1)} hours`);
   const element = (name, text) => Object.assign(document.createElement(name), { textContent: text });
@@ -171,13 +171,10 @@ const planner = (() => {
     figure.innerHTML = `<svg role="img" viewBox="0 0 470 215" aria-label="Rollouts per minute over concurrency: ${number(60 * rate(w, 1))} with 1 in flight, ${number(found.rate_per_min)} with ${found.concurrency}, the concurrency to set; ${number(60 * rate(w, most))} with ${most}."><path class="axis" d="M52 12V172H452"/>${caps.join("")}<polyline points="${line}"/><path class="knee" d="M${x(found.concurrency)} 12V172"/><text x="46" y="${y(found.rate_per_min) + 4}" text-anchor="end">${number(found.rate_per_min)}</text><text x="46" y="175" text-anchor="end">0</text>${ticks.join("")}<text x="252" y="209" text-anchor="middle">rollouts in flight; dashed: --concurrency ${found.concurrency}</text></svg>`;
   }
   function show() {
-    for (const field of form.querySelectorAll("[data-only]")) {
-      const off = field.dataset.only !== form.elements.where.value;
-      field.hidden = off;
-    }
+    for (const field of form.querySelectorAll("[data-only]")) field.hidden = field.dataset.only !== form.elements.where.value;
     const asked = read(), status = part("summary"), table = document.createElement("table");
     const found = asked && plan(asked), problem = asked ? found.problem : "Correct the marked field: the plan is still that of the value before.";
-    box.classList.toggle("wrong", Boolean(problem));
+    form.classList.toggle("wrong", Boolean(problem));
     if (status.textContent !== (problem || summary(asked, found))) status.textContent = problem || summary(asked, found);
     part("results").hidden = Boolean(asked && problem);
     if (problem) return;
@@ -224,7 +221,7 @@ const planner = (() => {
       say("A part of the planner could not be loaded. Reload the page, or take the zip of this page below.");
     }
   }
-  return { plan, data, box, part, element, number, time, show, restore, form, say, copy, load, withFiles };
+  return { plan, data, part, element, number, time, show, restore, form, say, copy, load, withFiles };
 })();
 
 document.addEventListener("DOMContentLoaded", () => {
@@ -235,6 +232,6 @@ document.addEventListener("DOMContentLoaded", () => {
   press("show-files", () => planner.withFiles(() => planner.showFiles()));
   press("zip", () => planner.withFiles(() => planner.download()));
   press("link", () => planner.copy(location.href, "the address of this plan"));
-  planner.box.hidden = false;
+  planner.form.hidden = false;
   planner.restore();
 });
