@@ -69,7 +69,7 @@ def test_a_gpu_that_is_too_small_is_named(tmp_path: Path) -> None:
 
 
 def test_commands_of_two_nodes_name_the_node_and_its_own_gpus(tmp_path: Path) -> None:
-    lines = run("memory_worksheet.py", FOLDER / "two_nodes.toml", cwd=tmp_path).stdout.splitlines()
+    lines = run("memory_worksheet.py", FOLDER / "two_nodes.toml", cwd=tmp_path).stdout.replace(" \\\n", "").splitlines()
     commands = [(lines[at - 1], line) for at, line in enumerate(lines) if "vllm serve" in line]
     assert [node for node, _ in commands] == ["# node 0", "# node 1"] * 2
     assert [line.split()[0] for _, line in commands] == ["CUDA_VISIBLE_DEVICES=0,1,2,3"] * 2 + ["CUDA_VISIBLE_DEVICES=4,5,6,7"] * 2
@@ -190,7 +190,7 @@ def test_agents_are_compared_task_by_task(tmp_path: Path, gain, verdict: str, co
     rows = [row for task in range(40) for row in (rollout("a", task, 100.0 * task), rollout("b", task, 100.0 * task + gain(task)))]
     result = run("compare_agents.py", write(tmp_path / "r.jsonl", *rows), cwd=tmp_path)
     assert result.returncode == code, result.stderr
-    assert result.stdout.splitlines()[3].endswith(verdict)
+    assert result.stdout.splitlines()[4].endswith(verdict)
     assert "over 40 common tasks" in result.stdout
 
 
@@ -200,7 +200,7 @@ def test_a_rollout_without_a_score_is_no_zero(tmp_path: Path) -> None:
     rows += [rollout("b", 21, 0.0, mask_sample=True), rollout("b", 22, 0.0, instance_config={"mask_sample": True})]
     result = run("compare_agents.py", write(tmp_path / "r.jsonl", *rows), cwd=tmp_path)
     assert result.stdout.splitlines()[2].split() == ["b", "20", "20", "3", "1.000"]
-    assert result.stdout.splitlines()[4].endswith("these tasks and this verifier cannot tell them apart")
+    assert result.stdout.splitlines()[5].endswith("these tasks and this verifier cannot tell them apart")
 
 
 def test_a_rollout_that_succeeded_in_the_end_has_a_score(tmp_path: Path) -> None:

@@ -223,7 +223,7 @@ def test_rescore_counts_the_changes_and_ends_what_gym_leaves(tmp_path: Path) -> 
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [
         "    2 x 0.60 -> 0.00", "    1 x 1.00 -> 1.00  (as before)", "    1 x no longer scored", "mean reward: 0.800 of 4 -> 0.333 of 3",
-        "1 rollouts were masked and stay so (--unmask to let the verifier decide)", "out/b.jsonl: 3 rewards. Its aggregate metrics: gym eval aggregate",
+        "1 rollouts were masked and stay so (--unmask to let the verifier decide)", "out/b.jsonl: 3 rewards. Next: gym eval aggregate",
     ]
     anew = script("rescore.py", "a.jsonl", "out/b.jsonl", "--config", "c.yaml", "--unmask", cwd=tmp_path, PATH=path)
     assert "    1 x no score -> 0.50" in anew.stdout and "mean reward: 0.800 of 4 -> 0.375 of 4" in anew.stdout and "stay so" not in anew.stdout

@@ -226,7 +226,7 @@ def test_masked_and_empty_rollouts_never_count(tmp_path: Path) -> None:
     kept, rejected, printed = filtered(tmp_path, rows, "--varied")
     # The masked 0 is no measurement; the empty answer is, and it got 1 like the others.
     assert kept == [] and rejected[0, 1] == ("usable", "masked (judge_failed)") and rejected[0, 2] == ("usable", "no answer: the output is empty")
-    assert rejected[0, 0] == ("varied", "every rollout got 1")
+    assert rejected[0, 0] == ("varied", "all got 1")
     assert "usable        4        2        2" in printed
 
 
@@ -291,9 +291,9 @@ def test_the_same_answer_counts_once_and_the_best_stay(tmp_path: Path) -> None:
 def test_a_kind_of_task_that_vanishes_is_told(tmp_path: Path, proof: Proof) -> None:
     rows = [*group(0, 1, 0, task_source="text"), *group(1, 1, 1, task_source="tools"), *group(2, 0, task_source="code")]
     told = filtered(tmp_path, rows, "--stage", "right", "--min-reward", "1", "--stage", "useful", "--varied")[2]
-    assert "nothing of task_source tools is left: 2 rollouts, the last ones went in useful\n" in told
+    assert "nothing of task_source tools is left: 2 rollouts, the last in useful\n" in told
     proof.wrong("kind-filtered-away", told)
-    assert "nothing of task_source code is left: 1 rollouts, the last ones went in right\n" in told and told.count("nothing of") == 2
+    assert "nothing of task_source code is left: 1 rollouts, the last in right\n" in told and told.count("nothing of") == 2
     kept, _, told = filtered(tmp_path, rows, "--where", "task_source=tools", "--min-reward", "1")
     proof.cured("kind-filtered-away", told)
     assert kept == [(1, 0), (1, 1)] and "nothing of" not in told
@@ -421,7 +421,7 @@ def test_a_length_bias_is_evened_by_the_most_uneven_pairs(tmp_path: Path) -> Non
     assert [pair[0] for pair in pairs(tmp_path, longer + shorter + equal, "--max-bias", "2")] == [0, 2, 4, 5]
     assert [pair[0] for pair in pairs(tmp_path, longer + shorter + equal, "--max-bias", "1")] == [0, 4, 5]
     done = make(tmp_path, "dpo", "in.jsonl", "-o", "dpo.jsonl", "--max-bias", "1")
-    assert "3 pairs left out: --max-bias 1" in done.stdout and "longer answer: chosen 1, rejected 1, neither 1" in done.stdout
+    assert "3 pairs left out: --max-bias 1" in done.stdout and "longer: chosen 1, rejected 1, neither 1" in done.stdout
     write(tmp_path / "in.jsonl", *longer)
     assert "--max-bias leaves no pair" in make(tmp_path, "dpo", "in.jsonl", "-o", "none.jsonl", "--max-bias", "2", code=1).stderr
 

@@ -85,12 +85,13 @@ def test_show_prints_the_table_and_what_to_do(tmp_path: Path) -> None:
         "          1           100          90-110    0.50    1.00    1.25         0",
         "          4           400         390-410    0.50    1.00    1.25         0",
         "          8           404         404-404    0.50    1.00    1.25         0",
-        "4, 8 make no difference here.",
-        "Knee: --concurrency 4, the smallest level within 10% (tolerance) of the best rate.",
+        "Within 10% of the best rate: 4, 8",
+        "Knee: --concurrency 4, the smallest of them.",
     ]
     noisy = [level(1, 100, 100), level(4, 300, 420), level(8, 420, 340)]
     write(tmp_path / "noisy.json", {**data, "levels": noisy})
-    assert "(noise) of the best rate." in run("find_knee.py", "--show", "noisy.json", cwd=tmp_path).stdout
+    # What the rounds differ by counts where it is more than the 10 %.
+    assert int(run("find_knee.py", "--show", "noisy.json", cwd=tmp_path).stdout.partition("Within ")[2].partition("%")[0]) > 10
     no_seconds = {"p50_s": None, "p95_s": None, "p99_s": None}
     write(tmp_path / "failed.json", {"levels": [level(1, 0, failures=5) | no_seconds]})
     failed = run("find_knee.py", "--show", "failed.json", cwd=tmp_path)

@@ -72,7 +72,7 @@ def right(folder: Path) -> None:
         )
     (folder / "plan.toml").write_text("\n".join(blocks))
     said = page(folder, "configure-multi-model-setups/memory_worksheet.py plan.toml")
-    (folder / "start.sh").write_text("\n".join(line for line in said.splitlines() if "vllm serve" in line) + "\n")
+    (folder / "start.sh").write_text("\n".join(line for line in said.splitlines() if "vllm serve" in line or line.startswith("  --")) + "\n")
 
 
 def _change(folder: Path, change) -> None:

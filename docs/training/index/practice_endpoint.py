@@ -118,7 +118,7 @@ def main() -> None:
     server = xllamacpp.Server(params)
 
     slots = "1 request" if args.slots == 1 else f"{args.slots} requests"
-    print(f"{MODEL_NAME} is ready at {server.listening_address}/v1 ({slots} at a time). Ctrl+C stops it.", flush=True)
+    print(f"{MODEL_NAME} is ready at {server.listening_address}/v1 ({slots} at a time)\nCtrl+C stops it.", flush=True)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())

@@ -111,8 +111,8 @@ def main(argv: list[str] | None = None) -> int:
         verdict = "above" if result["low"] > 0 else "below" if result["high"] < 0 else "no difference seen"
         below |= verdict == "below"
         print(
-            f"{name} - {baseline}: {result['delta']:+.3f}, 95 % [{result['low']:+.3f}, {result['high']:+.3f}] over {result['tasks']} common "
-            f"tasks {told}: {verdict}"
+            f"{name} - {baseline}: {result['delta']:+.3f}, 95 % [{result['low']:+.3f}, {result['high']:+.3f}]\n"
+            f"  over {result['tasks']} common tasks {told}: {verdict}"
         )
         if result["better"] or result["worse"]:
             print(f"  reliably seen with so many tasks: a difference of {result['visible']:.3f} or more")

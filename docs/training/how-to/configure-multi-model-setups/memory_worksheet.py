@@ -129,9 +129,9 @@ def commands(model: Model, share: float, per_node: int) -> list[str]:
             "--max-num-seqs": model.sequences, "--tensor-parallel-size": model.tensor_parallel,
             "--pipeline-parallel-size": model.pipeline_parallel, "--data-parallel-size": len(local) // group,
         }
-        words = [word for option, value in options.items() if value != 1 for word in (option, str(value))]
+        port, *more = [f"{option} {value}" for option, value in options.items() if value != 1]
         where = f"# node {node}\n" if len(by_node) > 1 or node else ""
-        lines.append(f"{where}CUDA_VISIBLE_DEVICES={','.join(map(str, local))} vllm serve {shlex.join([model.model, *words])}")
+        lines.append(f"{where}CUDA_VISIBLE_DEVICES={','.join(map(str, local))} vllm serve {shlex.quote(model.model)} {port} \\\n  {' '.join(more)}")
     return lines
 
 
@@ -160,7 +160,7 @@ def main(argv: list[str] | None = None) -> int:
     for gpu, load in full.items():
         report.append(f"GPU {gpu}: shares of {load:.2f} are more than {1 - HEADROOM:.2f}. Fewer sequences, a shorter context, 8-bit weights, or one more GPU.")
     if not full:
-        report.append("Everything fits. Start one after the other, and the next only when the last one answers at /health:")
+        report.append("Everything fits. Start one after the other, each when the last answers at /health:")
         for model in sorted(models, key=lambda model: -model.share(gpu_bytes)):
             report += commands(model, model.share(gpu_bytes), per_node)
     # One write: a reader such as `head` may be gone before a second one.

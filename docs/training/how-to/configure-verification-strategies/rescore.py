@@ -199,7 +199,7 @@ def main(argv: list[str] | None = None) -> int:
         print("\n".join([*(changed(old, new) if args.list else []), *report(old, new)]))
         if again:
             print(f"{again} rollouts were masked and stay so (--unmask to let the verifier decide)")
-        print(f"{output}: {len(new)} rewards. Its aggregate metrics: gym eval aggregate")
+        print(f"{output}: {len(new)} rewards. Next: gym eval aggregate")
     except BadInput as error:
         print(f"rescore.py: {error}", file=sys.stderr)
         return 2

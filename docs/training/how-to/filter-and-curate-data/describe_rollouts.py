@@ -136,15 +136,15 @@ def kind(rate: float) -> str:
 
 def table(data: dict) -> list[str]:
     width = max(len(name) for name in (*data["groups"], data["by"]))
-    lines = [f"{data['by']:<{width}}  tasks  rollouts  reward  {NEVER}  {SOMETIMES}  {ALWAYS}  distinct  p50  p95  max  cut off"]
+    lines = [f"{data['by']:<{width}}  tasks  rollouts  mean  never  some  always  unique  p50 p95 max cut"]
     for name, group in data["groups"].items():
         rollouts, tokens = sum(group["rollouts"]), Counter(dict(group["tokens"]))
         solved = Counter(map(kind, group["pass_rates"]))
         mean = sum(reward * n for reward, n in group["rewards"]) / rollouts
         lengths = [quantile(tokens, share) for share in (0.5, 0.95, 1)] if tokens else ["-"] * 3
         lines.append(
-            f"{name:<{width}}{len(group['rollouts']):>7}{rollouts:>10}{mean:>8.2f}{solved[NEVER]:>14}{solved[SOMETIMES]:>11}{solved[ALWAYS]:>15}"
-            f"{sum(group['distinct']) / rollouts:>10.0%}{lengths[0]:>5}{lengths[1]:>5}{lengths[2]:>5}{group['cut_off']:>9}"
+            f"{name:<{width}}{len(group['rollouts']):>7}{rollouts:>10}{mean:>6.2f}{solved[NEVER]:>7}{solved[SOMETIMES]:>6}{solved[ALWAYS]:>8}"
+            f"{sum(group['distinct']) / rollouts:>8.0%}  {lengths[0]:>3} {lengths[1]:>3} {lengths[2]:>3} {group['cut_off']:>3}"
         )
     return lines
 
@@ -154,7 +154,7 @@ def outliers(data: dict) -> list[str]:
     for name, group in data["groups"].items():
         beyond = sum(n for tokens, n in group["tokens"] if tokens > group["fence"]) if group["tokens"] else 0
         if beyond:
-            some = ", ".join(f"{task}-{repeat} ({tokens})" for task, repeat, tokens in group["outliers"])
+            some = ", ".join(f"{task}-{repeat} ({tokens})" for task, repeat, tokens in group["outliers"][:3])
             lines.append(f"{name}: {beyond} longer than {group['fence']:g} tokens, the longest: {some}")
     return lines
 
@@ -164,7 +164,7 @@ def idle(data: dict) -> list[str]:
     found, total = data["teach_nothing"], sum(map(len, data["teach_nothing"].values()))
     lines = [f"tasks that teach nothing to GRPO and DPO: {total} of {data['tasks'] + len(found.get('no rollout with a valid reward', ()))}"]
     for why, tasks in found.items():
-        some = ", ".join(map(str, tasks[:12])) + (f" and {len(tasks) - 12} more (-o lists all)" if len(tasks) > 12 else "")
+        some = ", ".join(map(str, tasks[:8])) + (f" and {len(tasks) - 8} more (-o lists all)" if len(tasks) > 8 else "")
         lines.append(f"  {why}: {len(tasks)} tasks: {some}")
     return lines
 

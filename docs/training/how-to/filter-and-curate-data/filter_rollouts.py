@@ -219,7 +219,7 @@ def run(args) -> int:
         left -= own.total()
     for kind in sorted(lost_kinds.keys() - kept_kinds - {"agent "}):
         last = max(lost_kinds[kind], key=stages.index)
-        print(f"nothing of {kind} is left: {lost_kinds[kind].total()} rollouts, the last ones went in {last}")
+        print(f"nothing of {kind} is left: {lost_kinds[kind].total()} rollouts, the last in {last}")
     for check in found.unlisted:
         if check.unlisted:
             print(f"valid-calls: {check.unlisted} rollouts list no tools, their agent brings its own: the names of their calls are not checked")

@@ -92,7 +92,7 @@ def curriculum(args) -> int:
     print(f"{args.profile}: {total} tasks")
     for name, meaning in (("no reward", "without a mean reward: left out"), ("few rollouts", f"fewer than {args.min_rollouts} rollouts: left out"),
                           ("never", "every rollout got nothing: left out"),
-                          ("always", f"every rollout got the same reward: left out, but {counts['replayed']} replayed in the last stage")):
+                          ("always", f"all rewards the same: left out, but {counts['replayed']} replayed in the last stage")):
         if counts[name]:
             print(f"  {name}: {counts[name]} tasks, {meaning}")
     if not kept and counts["few rollouts"] == total:

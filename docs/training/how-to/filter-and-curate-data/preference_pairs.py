@@ -130,7 +130,7 @@ def dpo(args) -> int:
     longer = Counter("chosen" if b.length > w.length else "rejected" if b.length < w.length else "neither" for b, w in wanted)
     lengths = [sum(pair[side].length for pair in wanted) / len(wanted) for side in (0, 1)]
     print(
-        f"  longer answer: chosen {longer['chosen']}, rejected {longer['rejected']}, neither {longer['neither']}; "
+        f"  longer: chosen {longer['chosen']}, rejected {longer['rejected']}, neither {longer['neither']}; "
         f"mean tokens: chosen {lengths[0]:.1f}, rejected {lengths[1]:.1f}"
     )
     return 0

@@ -120,7 +120,7 @@ def sample(args) -> int:
     print(listed(run, Counter()), end="")
     for name, entries in sorted(strata.items()):
         print(f"  {name}: {len(entries)}")
-    print(f"{args.output}: {len(wanted)} of {run.count} rollouts. Fill in verdict ({', '.join(VERDICTS)}) and, if you like, note")
+    print(f"{args.output}: {len(wanted)} of {run.count} rollouts. Fill in verdict ({', '.join(VERDICTS)}); note optional")
     return 0
 
 
@@ -184,7 +184,7 @@ def merge(args) -> int:
             if verdict not in args.drop and (verdict or not args.only_reviewed):
                 kept += 1
                 out.write(raw)
-    said = f"{args.review}: {len(review)} verdicts, {len(review) - len(met)} of them for rollouts that are not in {args.rollouts}"
+    said = f"{args.review}: {len(review)} verdicts, {len(review) - len(met)} for rollouts that are not in {args.rollouts}"
     print(f"{listed(run, Counter())}{said}\n{'':<10}" + "".join(f"{verdict:>8}" for verdict in VERDICTS))
     for passed, name in ((True, "passed"), (False, "failed")):
         print(f"{name:<10}" + "".join(f"{table[passed, verdict]:>8}" for verdict in VERDICTS))

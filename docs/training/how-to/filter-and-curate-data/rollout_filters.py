@@ -165,12 +165,12 @@ def answer(item: Candidate) -> int:
 
 
 def varied(tasks: Tasks, task: int, _) -> str | None:
-    return f"every rollout got {tasks.low[task]:g}" if tasks.low[task] == tasks.high[task] else None
+    return f"all got {tasks.low[task]:g}" if tasks.low[task] == tasks.high[task] else None
 
 
 def pass_rate(tasks: Tasks, task: int, limits: list[float]) -> str | None:
     rate = tasks.passed[task] / tasks.rollouts[task]
-    return None if limits[0] <= rate <= limits[1] else f"pass rate {'below' if rate < limits[0] else 'above'} {limits[rate > limits[1]]:g}"
+    return None if limits[0] <= rate <= limits[1] else f"rate {'below' if rate < limits[0] else 'above'} {limits[rate > limits[1]]:g}"
 
 
 def min_rollouts(tasks: Tasks, task: int, limit: int) -> str | None:

@@ -100,12 +100,12 @@ def main(argv: list[str] | None = None) -> int:
     if args.runs < 1 or args.baselines < 1 or args.tasks < 2 or args.repeats < 2:
         parser.error("--runs and --baselines must be 1 or more, --tasks and --repeats 2 or more")
     chance = random.Random(args.seed)
-    print(f"two runs of an unchanged model, {args.repeats} repeats a task, {args.runs} pairs: 95 % intervals that exclude 0")
+    print(f"two runs of an unchanged model, {args.repeats} repeats a task, {args.runs} pairs:\n95 % intervals that exclude 0")
     print(f"{'tasks':>5}  {'same tasks':<12}{'other tasks':<13}both")
     for tasks in SIZES:
         same, other, both = excluded(chance, tasks, args.repeats, args.runs)
         print(f"{tasks:>5}  {percent(same):<12}{percent(other):<13}{percent(both) if other is not None else '-'}")
-    print(f"runs of an unchanged model that breach limits suggested with --alarm 0.001 ({args.tasks} tasks, {args.repeats} repeats)")
+    print(f"runs of an unchanged model that breach limits suggested with --alarm 0.001\n({args.tasks} tasks, {args.repeats} repeats)")
     print(f"{'limits from':<12}{'of reward':<11}{'any limit':<11}unlucky tenth of the baselines")
     for of in (1, 3):
         reward, some, worst, watched = gate(chance, args.tasks, args.repeats, args.baselines, of)

@@ -177,10 +177,11 @@ def trend(runs: list[dict]) -> str:
     """The last runs as a table."""
     names = [name for name in ("reward", "output_tokens", "cut_share", "tool_use_share", "missing_share", "unhealthy_share")
              if any(name in run["metrics"] for run in runs)]
-    lines = [f"{'run':<18}" + "".join(f"{name:>16}" for name in names)]
+    width = max(len(run["label"][:17]) for run in runs[-12:]) + 2
+    lines = [f"{'run':<{width}}" + "".join(f" {name:>7}" for name in names)]
     for run in runs[-12:]:
         cells = (f"{run['metrics'][name]['value']:.3f}" if name in run["metrics"] else "-" for name in names)
-        lines.append(f"{run['label'][:17]:<18}" + "".join(f"{cell:>16}" for cell in cells))
+        lines.append(f"{run['label'][:17]:<{width}}" + "".join(f" {cell:>{max(7, len(name))}}" for name, cell in zip(names, cells)))
     return "\n".join(lines)
 
 

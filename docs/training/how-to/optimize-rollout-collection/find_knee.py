@@ -102,17 +102,13 @@ def verdict(data: dict, share: float) -> str:
     if not equal:
         return "No knee: every level had failures. The servers' terminal says why; try lower levels."
     knee, levels = equal[0], sorted(level["concurrency"] for level in data["levels"])
-    text = ""
-    if equal[1:]:
-        text = f"{', '.join(map(str, equal))} make no difference here.\n"
-    kind = "noise" if margin > 1 - share + 1e-9 else "tolerance"
-    text += f"Knee: --concurrency {knee}, the smallest level within {margin:.0%} ({kind}) of the best rate."
+    text = f"Within {margin:.0%} of the best rate: {', '.join(map(str, equal))}\nKnee: --concurrency {knee}, the smallest of them."
     further = []
     if knee == levels[-1]:
-        text, further = f"{text} It is the highest level measured.", [2 * knee, 4 * knee]
+        text, further = f"{text}\nIt is the highest level measured.", [2 * knee, 4 * knee]
     elif knee == levels[0]:
         further = [level for level in (knee // 4, knee // 2) if level]
-        text += " It is the lowest level measured." * bool(further)
+        text += "\nIt is the lowest level measured." * bool(further)
     if further:
         levels = sorted({*levels, *further})
         rollouts = max(data.get("rollouts_per_round", 0), levels[-1])

@@ -120,7 +120,7 @@ def main() -> None:
     for replica in replicas:
         threading.Thread(target=replica.serve_forever, daemon=True).start()
     where = ", ".join(f"http://127.0.0.1:{port}/v1" for port in args.ports)
-    print(f"{MODEL}: {len(answers)} answers at {where}. Ctrl+C stops it.", flush=True)
+    print(f"{MODEL}: {len(answers)} answers at {where}\nCtrl+C stops it.", flush=True)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: sys.exit(0))
     signal.pause()

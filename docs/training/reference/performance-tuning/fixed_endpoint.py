@@ -39,8 +39,8 @@ async def serve(args: argparse.Namespace) -> None:
     runner = web.AppRunner(application(args.delay, args.slots, args.text, args.tokens), access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", args.port, backlog=4096).start()
-    room = f"{args.slots} calls at a time" if args.slots else "any number of calls at a time"
-    print(f"fixed is ready at http://127.0.0.1:{args.port}/v1 ({args.delay:g} s per call, {room}). Ctrl+C stops it.", flush=True)
+    room = f"{args.slots} calls at a time" if args.slots else "Any number of calls at a time"
+    print(f"fixed is ready at http://127.0.0.1:{args.port}/v1 ({args.delay:g} s per call)\n{room}. Ctrl+C stops it.", flush=True)
     await asyncio.Event().wait()
 
 

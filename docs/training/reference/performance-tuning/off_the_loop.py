@@ -28,7 +28,8 @@ async def in_a_thread() -> int:
 
 
 async def in_a_process() -> int:
-    return await asyncio.wait_for(asyncio.get_running_loop().run_in_executor(POOL, check), timeout=60)
+    answer = asyncio.get_running_loop().run_in_executor(POOL, check)
+    return await asyncio.wait_for(answer, timeout=60)
 
 
 async def longest_stop(verify, checks: int) -> float:

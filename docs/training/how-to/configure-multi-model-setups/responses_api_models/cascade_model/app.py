@@ -22,7 +22,10 @@ class CascadeModelConfig(BaseResponsesAPIModelConfig):
 
 
 def why_escalate(response: NeMoGymResponse, unsure: re.Pattern[str]) -> str | None:
-    """Why the next model is asked; None if this answer will do. A tool call without text is an answer."""
+    """Why the next model is asked; None if this answer will do.
+
+    A tool call without text is an answer.
+    """
     if response.status == "incomplete":
         return "cut off"
     if any(item.type == "function_call" for item in response.output):
