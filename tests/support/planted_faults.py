@@ -135,7 +135,7 @@ FAULTS = [
     Fault("a search that shows the worst first", "docs/_static/search/engine.js", swap(".sort((a, b) => b.score - a.score);\n    return { pages", ".sort((a, b) => a.score - b.score);\n    return { pages"), "test_the_right_page_is_among_the_first", check=False),
     Fault("search results in another place", "docs/_templates/search.html", swap('id="search-results"', 'id="results"'), "test_nothing_found_leads_on", check=False),
     Fault("a page that carries the search", "docs/_ext/search_index.py", swap('if pagename == "search":', "if True:"), "test_pages_do_not_carry_the_search", check=False),
-    Fault("success criteria that nobody can run", GUIDE, swap("  ```console\n  $ cd results/evaluation", "  ```text\n  $ cd results/evaluation"), "test_success_criteria_can_be_checked"),
+    Fault("success criteria that nobody can run", GUIDE, swap("  ```console\n  $ grep -c _ng_task_index", "  ```text\n  $ grep -c _ng_task_index"), "test_success_criteria_can_be_checked"),
     Fault("a path of one machine", GUIDE, add_before("## Next steps", "Look into `/root/results`."), "test_paths_of_no_one_machine"),
     Fault("a command that 0.7.0 does not have", GUIDE, add_before("## Next steps", "```console\n$ gym eval collect\n```"), "test_commands_and_flags_are_those_of_the_release"),
     Fault("a problem without a cure", PROBLEMS, swap("**It worked** if", "Then"), "test_an_entry_is_complete"),
