@@ -14,6 +14,7 @@ Rows are plain dicts. The functions take any JSON object with a `response` and r
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -60,11 +61,36 @@ class Rollouts:
         return said
 
 
+class Hashes:
+    """A set of hashes of 64 bits in 16 to 32 bytes each, where Python's own takes 100: a file may hold millions of rows."""
+
+    def __init__(self) -> None:
+        self.count, self.table = 0, array("Q", bytes(8 << 10))
+
+    def add(self, value: int) -> bool:
+        """Whether the hash is new."""
+        value = value & 0xFFFFFFFFFFFFFFFF or 1  # 0 marks a free place
+        table, mask = self.table, len(self.table) - 1
+        place = value & mask
+        while found := table[place]:
+            if found == value:
+                return False
+            place = (place + 1) & mask
+        table[place] = value
+        self.count += 1
+        if self.count * 2 > mask:
+            self.count, self.table = 0, array("Q", bytes(16 * len(table)))
+            for old in table:
+                if old:
+                    self.add(old)
+        return True
+
+
 class Seen:
     """Numbers the tasks of a file, and tells a task and repeat that was there before. One integer per task, whose bits are its repeats."""
 
     def __init__(self, path: Path | str) -> None:
-        self.path, self.more = path, set()
+        self.path, self.more = path, Hashes()
         self.tasks: dict[int | str, int] = {}  # in the order of the file
         self.bits: list[int] = []
 
@@ -79,9 +105,7 @@ class Seen:
             new = not self.bits[place] & one
             self.bits[place] |= one
         else:
-            key = digest(task, repeat, row if repeat is None else None)
-            new = key not in self.more
-            self.more.add(key)
+            new = self.more.add(digest(task, repeat, row if repeat is None else None))
         if not new:
             raise BadInput(
                 f"{self.path}:{number}: task {task}, repeat {repeat} is there twice. Two runs in one file? "

@@ -25,13 +25,13 @@ from preference_pairs import dpo
 from review_sheets import VERDICTS, merge, sample
 from rollout_filters import by_task
 from rollout_to_chat import REASONING, convert, numbers_in, source_of
-from rollouts import REPEAT, TASK, BadInput, NoChat, Rollouts, Seen, digest, dumps, key_of, lines, raw_lines, row_at, unmeasured, writing
+from rollouts import REPEAT, TASK, BadInput, Hashes, NoChat, Rollouts, Seen, digest, dumps, key_of, lines, raw_lines, row_at, unmeasured, writing
 from set_helpers import fail, group_reader, is_number, listed
 
 
 def sft(args) -> int:
     reasons, rows, tasks, run = Counter(), 0, set(), Rollouts(args.rollouts)
-    seen, written = Seen(args.rollouts), set()
+    seen, written = Seen(args.rollouts), Hashes()
     with writing(args.output) as out:
         for number, _, _, rollout in run:
             task = seen.add(number, rollout)
@@ -44,12 +44,11 @@ def sft(args) -> int:
                     row["tools"] = tools
                 row["source"] = source_of(rollout)
                 line = dumps(row, numbers_in(row))
-                if (key := hash(line.rpartition(b',"source":')[0])) in written:  # as of answers that differed in their thoughts alone
+                if not written.add(hash(line.rpartition(b',"source":')[0])):  # as of answers that differed in their thoughts alone
                     raise NoChat("the same row as that of another rollout")
             except NoChat as reason:
                 reasons[str(reason)] += 1
                 continue
-            written.add(key)
             out.write(line)
             rows += 1
             tasks.add(task)

@@ -21,12 +21,13 @@ import argparse
 import json
 import os
 import sys
+from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from rollout_to_chat import arguments_of, convert, source_of, text_of, tools_of
-from rollouts import BadInput, NoChat, Seen, Unclear, cut_off, dict_of, dumps, kind_of, lines, loads, masked, prompt_of, split_thoughts, task_of, unusable, writing, KINDS
+from rollout_to_chat import arguments_of, convert, dpo_row as pair_of, source_of, text_of, tools_of
+from rollouts import BadInput, NoChat, Seen, Unclear, cut_off, dict_of, dumps, kind_of, lines, loads, masked, prompt_of, row_at, split_thoughts, unusable, writing, KINDS, REPEAT
 from trainer_rows import DATASET_INFO, dpo_row, first_difference, kto_row, sft_row, text, told_tools
 
 TRAINERS = ("trl", "unsloth", "llamafactory", "ms-swift", "axolotl", "torchtune", "verl", "openrlhf", "nemo-rl", "flat")
@@ -160,28 +161,40 @@ def sft_parts(args: argparse.Namespace) -> Iterator[tuple | NoChat]:
             yield located(reason, args.input, number)
 
 
-def place(rollout: dict) -> tuple[float, int]:
-    """Of equal rewards, the first repeat is the best and the last one the worst, whatever their order in the file."""
-    repeat = rollout.get("_ng_rollout_index")
-    return rollout["reward"], -(repeat if isinstance(repeat, int) else 0)
+class Best:
+    """Of each task the best rollout so far, or the worst: its reward, its repeat and where it stands in the file, 24 bytes."""
+
+    def __init__(self, sign: int) -> None:
+        self.sign, self.reward, self.repeat, self.offset = sign, array("d"), array("q"), array("q")
+
+    def add(self, task: int) -> None:
+        if task == len(self.offset):
+            for column, start in ((self.reward, 0.0), (self.repeat, 0), (self.offset, -1)):
+                column.append(start)
+
+    def offer(self, task: int, row: dict, offset: int) -> None:
+        """Of equal rewards, the first repeat is the best and the last one the worst, whatever their order in the file."""
+        repeat = row.get(REPEAT)
+        new = row["reward"], repeat if type(repeat) is int and abs(repeat) < 2**63 else 0
+        old = self.reward[task], self.repeat[task]
+        if self.offset[task] < 0 or (self.sign * new[0], -self.sign * new[1]) > (self.sign * old[0], -self.sign * old[1]):
+            self.reward[task], self.repeat[task], self.offset[task] = *new, offset
 
 
 def dpo_parts(args: argparse.Namespace) -> Iterator[tuple | NoChat]:
-    """(prompt, chosen, rejected, tools, source) of each pair. Of rollouts, the best and the worst of each task."""
-    tasks: dict[object, list[dict | None]] = {}
-    seen = Seen(args.input)
-    for number, _, _, row in lines(args.input):
+    """(prompt, chosen, rejected, tools, source) of each pair. Of rollouts, the best and the worst of each task, read again at the end."""
+    best, worst, seen = Best(1), Best(-1), Seen(args.input)
+    for number, offset, _, row in lines(args.input):
         try:
             kind = kind_of(row)
             if kind == "rollout":
-                seen.add(number, row)
-                pair = tasks.setdefault(task_of(row), [None, None])
-                if unusable(row):
-                    continue
-                if not cut_off(row) and (pair[0] is None or place(row) > place(pair[0])):  # a cut-off answer is never the better one
-                    pair[0] = row
-                if pair[1] is None or place(row) < place(pair[1]):
-                    pair[1] = row
+                task = seen.add(number, row)
+                best.add(task)
+                worst.add(task)
+                if not unusable(row):
+                    worst.offer(task, row, offset)
+                    if not cut_off(row):  # a cut-off answer is never the better one
+                        best.offer(task, row, offset)
             elif kind == "pair":
                 given = mended(row.get("prompt"), "prompt")
                 prompt, chosen = conversation(given, mended(row["chosen"], "chosen"))
@@ -190,19 +203,18 @@ def dpo_parts(args: argparse.Namespace) -> Iterator[tuple | NoChat]:
                 raise NotARow(f"neither a rollout nor a pair (prompt, chosen, rejected), but {KINDS[kind]}")
         except NoChat as reason:
             yield located(reason, args.input, number)
-    for best, worst in tasks.values():
-        try:
-            if best is None:
-                raise NoChat("every rollout of the task is cut off, masked or without an answer")
-            if best["reward"] - worst["reward"] < args.min_gap:
-                raise NoChat("no two rollouts of the task differ enough in reward")
-            prompt, chosen, tools = convert(best, args.reasoning)
-            other, rejected, _ = convert(worst, args.reasoning)
-            if prompt != other:
-                raise NoChat("the two rollouts have different prompts")
-            yield prompt, chosen, rejected, tools, {"chosen": source_of(best), "rejected": source_of(worst)}
-        except NoChat as reason:
-            yield reason
+    with open(args.input, "rb") as file:
+        for task in range(len(best.offset)):
+            try:
+                if best.offset[task] < 0:
+                    raise NoChat("every rollout of the task is cut off, masked or without an answer")
+                if best.reward[task] - worst.reward[task] < args.min_gap:
+                    raise NoChat("no two rollouts of the task differ enough in reward")
+                one, other = row_at(file, best.offset[task]), row_at(file, worst.offset[task])
+                row = pair_of(one, other, args.reasoning)
+                yield row["prompt"], row["chosen"], row["rejected"], row.get("tools") or [], row["source"]
+            except NoChat as reason:
+                yield reason
 
 
 def kto_parts(args: argparse.Namespace) -> Iterator[tuple | NoChat]:
