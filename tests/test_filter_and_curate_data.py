@@ -125,6 +125,9 @@ def test_a_tool_result_that_no_reply_follows_is_cut_off() -> None:
         (rollout("<think>Hm, I"), "no answer: the last reply ends while thinking"),
         (rollout({"role": "user", "content": "Hi"}), "no answer: the model said nothing"),
         (rollout("Hi", given=[]), "no prompt"),
+        (rollout("Hi", given=" \n"), "no prompt"),
+        (rollout({"role": "user", "content": "Question?"}, "Hi"), "the output repeats the prompt"),
+        (rollout(called("a", arguments='{"city": NaN}')), "tool-call arguments are not a JSON object"),
         (rollout(called("a", arguments='{"city": ')), "tool-call arguments are not a JSON object"),
         (rollout(called("a", arguments="[1]")), "tool-call arguments are not a JSON object"),
         (rollout(result("a"), "Hi"), "a tool result without its call"),
@@ -148,6 +151,8 @@ def test_pairs_share_their_prompt() -> None:
     }
     with pytest.raises(chat.NoChat, match="different prompts"):
         chat.dpo_row(rollout("Oslo."), rollout("Lima.", given="Other?"))
+    with pytest.raises(chat.NoChat, match="different tools"):
+        chat.dpo_row(rollout("Oslo.", params={"tools": [{"type": "function", "name": "f"}]}), rollout("Lima."))
 
 
 @pytest.mark.gym

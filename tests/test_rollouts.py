@@ -31,6 +31,7 @@ def thought(text: str) -> dict:
 
 
 USER = {"role": "user", "content": "And?"}
+CHAT_CALL = {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
 
 
 def test_lines_keep_their_bytes_and_numbers(tmp_path: Path) -> None:
@@ -92,7 +93,7 @@ def test_a_task_is_its_index_or_its_prompt() -> None:
         (rollout("x"), None), (rollout("x", mask_sample=True), "masked"), (rollout("x", instance_config={"mask_sample": True}), "masked"),
         (rollout("x", mask_sample=True, failure_kind="sandbox"), "masked (sandbox)"), (rollout("x", _ng_failure_class="Timeout"), "failed (Timeout)"),
         (rollout("x", response={"status": "failed"}), "failed (failed)"), (rollout("x", reward=None), "no reward"), (rollout("x", reward=True), "the reward is not a number"),
-        (rollout("x", reward=float("nan")), "the reward is not finite"), (rollout(), "no answer: the output is empty"), (rollout(USER), "no answer: the model said nothing"),
+        (rollout("x", reward=10**400), "the reward is not finite"), (rollout("x", reward=float("nan")), "the reward is not finite"), (rollout(), "no answer: the output is empty"), (rollout(USER), "no answer: the model said nothing"),
         (rollout(" "), "no answer: the last reply is empty"), (rollout(thought("Hm.")), "no answer: the last reply is empty"),
         (rollout("<think>a</think>"), "no answer: the last reply is empty"), (rollout("<think>a"), "no answer: the last reply ends while thinking"),
         (rollout(call("a"), result("a")), None), (rollout(call("a"), result("a"), ""), "no answer: the last reply is empty"),
@@ -111,6 +112,11 @@ def test_what_is_not_usable_says_why(row: dict, reason: str | None) -> None:
         (["a", call("1"), "b", call("2"), "c"], 2, "message"), ([call("1"), call("2"), result("1"), "c"], 1, "message"),
         ([call("1"), thought("b"), call("2")], 1, "function_call"), ([call("1"), USER, "c"], 1, "message"),
         ([call("1"), result("1"), call("1"), result("1"), "c"], 0, "message"), ([call("1"), "b", result("1")], 0, "function_call_output"), (["a", USER], 0, "message"),
+        # Calls and results as chat messages, and calls of tools that the endpoint runs.
+        ([{"role": "assistant", "content": None, "tool_calls": [CHAT_CALL]}], 0, "function_call"),
+        ([{"role": "assistant", "content": "", "tool_calls": [CHAT_CALL]}, {"role": "tool", "tool_call_id": "1", "content": "5"}, "c"], 0, "message"),
+        ([{"role": "assistant", "content": "", "tool_calls": [CHAT_CALL, CHAT_CALL | {"id": "2"}]}, {"role": "tool", "tool_call_id": "1", "content": "5"}, "c"], 1, "message"),
+        (["a", {"type": "web_search_call", "id": "w"}], 0, "web_search_call"), (["a", {"type": "mcp_call", "id": "w", "name": "f"}], 0, "mcp_call"),
     ],
 )
 def test_calls_find_their_results(output: list, lost: int, ends: str) -> None:
@@ -122,7 +128,8 @@ def test_calls_find_their_results(output: list, lost: int, ends: str) -> None:
     ("text", "thoughts", "answer"),
     [
         ("4", [], "4"), ("<think>a</think>\n\n4", ["a"], "4"), ("a\n</think>4", ["a"], "4"), ("<think>a</think><think>b</think>4", ["a", "b"], "4"),
-        ("<think>a", ["a", None], ""), ("[THINK]a[/THINK]4", ["a"], "4"), ("I think> so", [], "I think> so"),
+        ("<think>a", ["a", None], ""), ("[THINK]a[/THINK]4", ["a"], "4"),
+        ("<|START_THINKING|>a<|END_THINKING|>4", ["a"], "4"), ("<|channel>thought\na<channel|>4", ["a"], "4"), ("<thought>a</thought>4", [], "<thought>a</thought>4"), ("I think> so", [], "I think> so"),
     ],
 )
 def test_reasoning_in_the_text_is_found(text: str, thoughts: list, answer: str) -> None:
@@ -138,10 +145,27 @@ def test_reasoning_that_cannot_be_told_is_not_guessed(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "found"),
     [('<tool_call>\n{"name": "f"}', True), ("<function=f>", True), ("[TOOL_CALLS] [", True), ('{"name": "f", "arguments": {}}', True), ("[f(x=1)]", True),
+     ("<|START_ACTION|>[", True), ("<seed:tool_call>", True), ("<longcat_tool_call>f", True), ("<｜tool_calls_begin｜>", True),
+     ("<|channel|>commentary to=functions.f <|message|>{}", True), ('```json\n{"name": "f", "arguments": {}}\n```', True), ("```python\nf(1)\n```", False),
      ('{"name": "Rome"}', False), ("a < b", False), ("", False)],
 )
 def test_a_call_in_the_text_is_seen(text: str, found: bool) -> None:
     assert bool(reader.call_in_text(text, ("f",))) == found
+
+
+def test_arguments_are_json_and_not_what_python_reads() -> None:
+    arguments = [reader.arguments_in(reader.Call("f", text, None)) for text in ('{"x": "NaN"}', '{"x": NaN}', '{"x": -Infinity}', "[1]")]
+    assert arguments == [{"x": "NaN"}, '{"x": NaN}', '{"x": -Infinity}', [1]]
+
+
+def test_hashes_are_a_set() -> None:
+    chance, ours, own = random.Random(3), reader.Hashes(), set()
+    for _ in range(30_000):
+        value = chance.choice([chance.getrandbits(64) - 2**63, chance.randrange(3000), -1])
+        key = value % 2**64 or 1
+        assert ours.add(value) == (key not in own)
+        own.add(key)
+    assert ours.count == len(own)
 
 
 JUNK = [None, True, 0, -1, 1.5, float("nan"), 10**30, "", "<think>a", "x</think>", "\ud800", [], {}, [[]], [{}], [None], {"a": []}, "tool", "user", "reasoning", "function_call", [1, "a"]]

@@ -43,6 +43,14 @@ def loads(text: bytes | str):
         raise ValueError("nested too deeply") from None
 
 
+def strict(text: str):
+    """``loads`` without NaN and Infinity, which Python reads and JSON does not have."""
+    value = loads(text)
+    if "NaN" in text or "Infinity" in text:
+        json.loads(text, parse_constant=int)  # int cannot read them: ValueError
+    return value
+
+
 def plain(value) -> bool:
     """Whether orjson and json write a value with the same bytes: numbers without exponent, of at most 64 bits."""
     for inner in value.values() if type(value) is dict else value if type(value) is list else (value,):

@@ -6,11 +6,12 @@ and raise nothing but NoChat.
 
 from __future__ import annotations
 
-import math
+import sys
 from typing import NamedTuple
 
-from jsonl import loads
+from jsonl import strict
 
+FINITE = sys.float_info.max
 LISTS = "the output is a list of lists: an agent with return_transitions: true wrote it"
 
 
@@ -75,7 +76,7 @@ def unmeasured(row: dict) -> str | None:
         return "no reward"
     if type(reward) is not float and type(reward) is not int:
         return "the reward is not a number"
-    return None if math.isfinite(reward) else "the reward is not finite"
+    return None if -FINITE <= reward <= FINITE else "the reward is not finite"
 
 
 def unusable(row: dict) -> str | None:
@@ -143,10 +144,16 @@ def has_token_ids(row: dict) -> bool:
 # ---------------------------------------------------------------------------------------------------------------------
 # What was said and called
 
-# How models mark reasoning in their text; how their calls look where the endpoint's parser does not fit.
-THINK = (("<think>", "</think>"), ("<thinking>", "</thinking>"), ("<seed:think>", "</seed:think>"), ("[THINK]", "[/THINK]"), ("◁think▷", "◁/think▷"))
+# How models mark reasoning in their text (`<thought>` is none: prompts ask for it, as agentif's do); how their calls look where the endpoint's parser does not fit.
+THINK = (
+    ("<think>", "</think>"), ("<thinking>", "</thinking>"), ("<seed:think>", "</seed:think>"), ("[THINK]", "[/THINK]"),
+    ("◁think▷", "◁/think▷"), ("<|START_THINKING|>", "<|END_THINKING|>"), ("<|channel>thought", "<channel|>"),
+)
 CALL_ITEMS, RESULT_ITEMS = ("function_call", "custom_tool_call"), ("function_call_output", "custom_tool_call_output")
-CALLS = ("<tool_call", "<function=", "<function_call", "<invoke ", "[TOOL_CALLS]", "<|python_tag|>", "<|tool_call", "<TOOLCALL>", "<｜tool▁call", "<minimax:tool_call>")
+CALLS = (
+    "<tool_call", "<function=", "<function_call", "<invoke ", "[TOOL_CALLS]", "<|python_tag|>", "<|tool_call", "<TOOLCALL>", "<｜tool▁call", "<｜tool_call",
+    "<minimax:tool_call>", "<seed:tool_call>", "<longcat_tool_call>", "<|START_ACTION|>", " to=functions.",
+)
 
 
 def text_in(content) -> str:
@@ -163,7 +170,7 @@ def text_in(content) -> str:
 
 def may_think(text: str) -> bool:
     """Whether marks of reasoning can be in a text; nearly all texts are done with the search for single characters."""
-    return (">" in text and ("think" in text or "<|channel|>" in text)) or ("]" in text and "THINK]" in text) or "\u25b7" in text
+    return (">" in text and ("think" in text or "THINKING|" in text or "channel" in text)) or ("]" in text and "THINK]" in text) or "\u25b7" in text
 
 
 def split_thoughts(text: str) -> tuple[list[str | None], str]:
@@ -196,9 +203,12 @@ def call_in_text(text: str, tools: tuple[str, ...] = ()) -> str | None:
         for mark in CALLS:
             if mark in text:
                 return mark
-    start = text.lstrip()[:1]
-    if tools and start and start in "[{":
-        return next((name for name in tools if f'"name": "{name}"' in text or f'"name":"{name}"' in text or text.lstrip().startswith(f"[{name}(")), None)
+    if tools:
+        start = text.lstrip()
+        if start.startswith("```"):  # a block of code
+            start = start.partition("\n")[2].lstrip()
+        if start.startswith(("[", "{")):
+            return next((name for name in tools if f'"name": "{name}"' in text or f'"name":"{name}"' in text or start.startswith(f"[{name}(")), None)
     return None
 
 
@@ -243,11 +253,24 @@ def said(row: dict) -> Said:
             continue
         kind = item.get("type") or "message"
         if kind == "message":
-            if item.get("role") != "assistant":
+            role = item.get("role")
+            if role == "tool":  # a chat message in place of a result
+                if places := pending.get(str(item.get("tool_call_id"))):
+                    places.pop(0)[2] = item.get("content")
+                    waiting -= 1
+                kind = "function_call_output"
+            elif role != "assistant":
                 before = None
                 continue
-            texts.append(text_in(item.get("content")))
-            doubtful |= waiting > 0
+            else:
+                texts.append(text_in(item.get("content")))
+                doubtful |= waiting > 0
+                for given in list_of(item, "tool_calls") if item.get("tool_calls") else ():
+                    function = dict_of(given, "function")
+                    call = [str(function.get("name")), function.get("arguments"), None]
+                    calls.append(call)
+                    pending.setdefault(str(given.get("id")), []).append(call)
+                    waiting, kind = waiting + 1, "function_call"
         elif kind == "reasoning":
             thoughts += thoughts_in(item)
             doubtful |= waiting > 0
@@ -264,6 +287,8 @@ def said(row: dict) -> Said:
                 places.pop(0)[2] = item.get("output")
                 waiting -= 1
         else:
+            if str(kind).endswith(("_call", "_call_output")):  # mcp_call, web_search_call, ...: of tools that the endpoint runs
+                ends = kind
             before = None
             continue
         before = ends = kind
@@ -309,7 +334,7 @@ def frozen(value):
 def arguments_in(call: Call):
     """The arguments of a call as JSON, or as they are if they are none."""
     try:
-        return loads(call.arguments) if isinstance(call.arguments, str) else call.arguments
+        return strict(call.arguments) if isinstance(call.arguments, str) else call.arguments
     except ValueError:
         return call.arguments
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from rollout_filters import by_task
 from rollout_to_chat import answer_of, convert, dpo_row, messages_key, numbers_in
-from rollouts import REPEAT, NoChat, Rollouts, Seen, cut_off, digest, dumps, row_at, tokens_of, unmeasured, writing
+from rollouts import REPEAT, NoChat, Rollouts, Seen, cut_off, digest, dumps, frozen, row_at, tokens_of, unmeasured, writing
 from set_helpers import fail, listed
 
 
@@ -29,13 +29,13 @@ class Entry(NamedTuple):
 def read(run: Rollouts, reasoning: str) -> tuple[list[array], array, list, Counter]:
     """The columns of the usable rollouts, the number of each one's task, the names of the tasks, and why others are left out."""
     columns, tasks, seen, reasons = [array(kind) for kind in "dqqqqqb"], array("I"), Seen(run.path), Counter()
-    asked, prompt_key = None, 0
+    asked, offered, prompt_key = None, None, 0
     for number, offset, _, row in run:
         task = seen.add(number, row)
         try:
             if why := unmeasured(row):
                 raise NoChat(why)
-            prompt, answer, _ = convert(row, reasoning)
+            prompt, answer, tools = convert(row, reasoning)
         except NoChat as reason:
             reasons[str(reason)] += 1
             continue
@@ -43,8 +43,8 @@ def read(run: Rollouts, reasoning: str) -> tuple[list[array], array, list, Count
         if length is None:
             length = sum(len(message["content"]) for message in answer)
         repeat = repeat if type(repeat) is int and abs(repeat) < 2**63 else number
-        if prompt != asked:  # mostly the same as in the row before
-            asked, prompt_key = prompt, messages_key(prompt)
+        if prompt != asked or tools != offered:  # mostly the same as in the row before
+            asked, offered, prompt_key = prompt, tools, hash((messages_key(prompt), frozen(tools)))
         values = row["reward"], min(length, 2**62), answer_of(answer), prompt_key, repeat, offset, cut_off(row) is not None
         for column, value in zip(columns, values):
             column.append(value)
@@ -69,7 +69,7 @@ def pairs_of(entries: list[Entry], args) -> list[tuple[Entry, Entry]] | str:
         return "the best rollouts are cut off"
     pairs = [(b, w) for b in best for w in worst if b.prompt == w.prompt]
     if not pairs:
-        return "its best and worst rollouts have different prompts"
+        return "its best and worst rollouts have different prompts or tools"
     pairs = [(b, w) for b, w in pairs if b.answer != w.answer and b.reward - w.reward >= args.margin - 1e-9]
     if not pairs:
         return "the two answers are the same"

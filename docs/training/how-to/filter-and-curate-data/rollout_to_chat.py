@@ -29,7 +29,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rollouts import (
-    BadInput, NoChat, Rollouts, cut_off, dumps, field_of, frozen, lines, loads, lost_calls, prompt_items, may_think, plain, split_thoughts, tokens_of, type_of, unanswered, writing,
+    BadInput, NoChat, Rollouts, cut_off, dumps, field_of, frozen, lines, lost_calls, prompt_items, may_think, plain, split_thoughts, strict, text_in, tokens_of, type_of, unanswered, writing,
 )
 
 __all__ = ["cut_off", "tokens_of", "writing"]
@@ -49,7 +49,7 @@ def text_of(content) -> str:
     if type(content) is list and len(content) == 1 and type(content[0]) is dict and content[0].get("type") in TEXT_PARTS and type(content[0].get("text")) is str:
         return content[0]["text"]  # nearly always
     if not isinstance(content, list):
-        raise NoChat(f"content that is a {type_of(content)}")
+        raise NoChat(f"content that is {'an' if type(content) is dict else 'a'} {type_of(content)}")
     texts = []
     for part in content:
         kind = part.get("type") if isinstance(part, dict) else type_of(part)
@@ -63,7 +63,7 @@ def text_of(content) -> str:
 def arguments_of(given) -> dict:
     """Tool-call arguments as an object: a JSON string breaks some chat templates and is quoted twice by others."""
     try:
-        parsed = loads(given) if isinstance(given, str) else given
+        parsed = strict(given) if isinstance(given, str) else given
     except ValueError:
         parsed = None
     if not isinstance(parsed, dict):
@@ -162,6 +162,17 @@ def tools_of(rollout: dict) -> list[dict]:
     return tools
 
 
+def repeats(given: list, output: list) -> bool:
+    """Whether an agent wrote the prompt into the output, which follows it."""
+    for item in output:
+        if type(item) is not dict or item.get("role") not in ("system", "developer", "user"):
+            return False
+        if text := text_in(item.get("content")):
+            if any(type(other) is dict and other.get("role") == item["role"] and text_in(other.get("content")) == text for other in given):
+                return True
+    return False
+
+
 def convert(rollout: dict, reasoning: str = "think") -> tuple[list[dict], list[dict], list[dict]]:
     """Prompt messages, completion messages and tools of a rollout.
 
@@ -181,6 +192,8 @@ def convert(rollout: dict, reasoning: str = "think") -> tuple[list[dict], list[d
     if params.get("instructions"):
         done.append({"role": "system", "content": text_of(params["instructions"])})
     given = prompt_items(params)
+    if given and repeats(given, output):
+        raise NoChat("the output repeats the prompt")
     for own, items in ((False, given), (True, output)):
         for item in items:
             if type(item) is not dict:
@@ -232,7 +245,7 @@ def convert(rollout: dict, reasoning: str = "think") -> tuple[list[dict], list[d
     while len(done) > 1 and done[0]["role"] == done[1]["role"] == "system":  # many templates take one, at the start
         done[:2] = [{"role": "system", "content": f"{done[0]['content']}\n\n{done[1]['content']}"}]
         start -= 1
-    if not (start and done[0]["content"]) and not any(message["content"] for message in done[:start]):
+    if not any([not message["content"].isspace() for message in done[:start] if message["content"]]):
         raise NoChat("no prompt")
     return done[:start], done[start:], tools_of(rollout)
 
@@ -287,9 +300,11 @@ def sft_row(rollout: dict, reasoning: str = "think") -> dict:
 def dpo_row(best: dict, worst: dict, reasoning: str = "think") -> dict:
     """One preference row: {"prompt", "chosen", "rejected", "tools" if there are any, "source"}."""
     prompt, chosen, tools = convert(best, reasoning)
-    other, rejected, _ = convert(worst, reasoning)
+    other, rejected, others = convert(worst, reasoning)
     if prompt != other:
         raise NoChat("the two rollouts have different prompts")
+    if tools != others:
+        raise NoChat("the two rollouts have different tools")
     row = {"prompt": prompt, "chosen": chosen, "rejected": rejected}
     return {**row, **({"tools": tools} if tools else {}), "source": {"chosen": source_of(best), "rejected": source_of(worst)}}
 

@@ -22,7 +22,7 @@ from doubts import Repeats, contradiction
 from noise import intervals, mean, share
 from rollouts import (
     LISTS, REPEAT, TASK, BadInput, Rollouts, Seen, call_in_text, cut_off, dict_of, field_of, key_of, lines, loads, masked, prompt_key, prompt_of,
-    said, task_of, tokens_of, tools_offered, unmeasured,
+    said, strict, task_of, tokens_of, tools_offered, unmeasured,
 )
 from rollouts import group_of as environment_of
 
@@ -84,7 +84,7 @@ def group_of(row: dict, by: str | None) -> str:
 
 def is_object(arguments: object) -> bool:
     try:
-        return isinstance(loads(arguments), dict)
+        return type(strict(arguments)) is dict
     except (TypeError, ValueError, AttributeError):
         return False
 
@@ -118,7 +118,7 @@ def look(row: dict, success: float = 1.0) -> Look:
     if unmeasured(row) is None:
         reward = float(row["reward"])
         against = contradiction(row, texts[-1] if texts else "", calls, reward, success)
-    names = tuple(str(tool.get("name")) for tool in tools_offered(row)) if text[:1] in ("{", "[", " ", "\n") and text else ()
+    names = tuple(str(tool.get("name")) for tool in tools_offered(row)) if text[:1] in ("{", "[", "`", " ", "\n") and text else ()
     latency = dict_of(row, "ng_perf").get("total_latency_ms")
     scored = reward is not None
     return Look((
