@@ -231,7 +231,8 @@ def test_check_cases_refuses_bad_cases(gym_python: Path, tmp_path: Path, line: s
 
 
 @pytest.mark.parametrize(("line", "said"), [
-    (None, "cannot read"), ("", "holds no rollouts"), ("{broken\n", "line 1 is not JSON"), ("{}\n", "line 1 needs a response and score_with"),
+    (None, "No such file"), ("", "no rows"), ("{broken\n", "rollouts.jsonl:1: not JSON"), ("{}\n", "line 1 needs a response and score_with"),
+    ('{"response": [], "score_with": ["a"]}\n', "line 1 needs a response and score_with"),
 ])
 def test_score_rollouts_refuses_bad_rollouts(tmp_path: Path, line: str | None, said: str) -> None:
     if line is not None:

@@ -17,6 +17,8 @@ import time
 from collections import defaultdict
 from pathlib import Path
 
+from rollouts import BadInput, kind_of, lines
+
 
 def stop(message: str) -> None:
     print(f"score_rollouts.py: {message}", file=sys.stderr)
@@ -24,20 +26,15 @@ def stop(message: str) -> None:
 
 
 def read(path: Path) -> list[dict]:
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        stop(f"cannot read {path}: {error.strerror}")
     rows = []
-    for number, line in enumerate(lines, 1):
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            stop(f"{path}, line {number} is not JSON: {error}")
-        if not isinstance(row, dict) or "response" not in row or not isinstance(row.get("score_with"), list):
-            stop(f"{path}, line {number} needs a response and score_with, a list of server names")
-        rows.append(row)
-    return rows or stop(f"{path} holds no rollouts")
+    try:
+        for number, _, _, row in lines(path):
+            if kind_of(row) != "rollout" or not isinstance(row.get("score_with"), list):
+                stop(f"{path}, line {number} needs a response and score_with, a list of server names")
+            rows.append(row)
+    except BadInput as error:
+        stop(str(error))
+    return rows
 
 
 async def score(client: object, row: dict, server: str) -> dict:

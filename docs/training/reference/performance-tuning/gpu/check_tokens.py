@@ -20,6 +20,8 @@ from pathlib import Path
 
 from load import prompt
 
+from rollouts import Rollouts, lines, list_of
+
 CITIES = "Paris Tokyo Madrid Quito Dublin Seoul Lisbon Hanoi Prague Dakar Vienna Havana Athens Manila Warsaw Bogota Berlin Nairobi Sofia Jakarta".split()
 WEATHER = {
     "type": "function", "name": "get_weather", "description": "Weather in a city.", "strict": True,
@@ -45,10 +47,6 @@ def tasks(args: argparse.Namespace) -> dict:
     return {"tasks": len(rows)}
 
 
-def rows_of(path: Path) -> list[dict]:
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-
-
 def contiguity(args: argparse.Namespace) -> dict:
     """Of the rollouts with two calls or more: does each prompt begin with all tokens before it, and if not, with the same text?"""
     from tokenizers import Tokenizer
@@ -57,9 +55,9 @@ def contiguity(args: argparse.Namespace) -> dict:
     text = lambda ids: tokenizer.decode(ids, skip_special_tokens=False)  # noqa: E731
     found = {"rollouts": 0, "one call": 0, "two calls or more": 0, "contiguous": 0, "same text, other tokens": 0, "other text": 0}
     examples = []
-    for rollout in rows_of(args.file):
+    for _, _, _, rollout in Rollouts(args.file):
         found["rollouts"] += 1
-        calls = [item for item in (rollout.get("response") or {}).get("output") or [] if item.get("generation_token_ids")]
+        calls = [item for item in list_of(rollout["response"], "output") if item.get("generation_token_ids")]
         if len(calls) < 2:
             found["one call"] += 1
             continue
@@ -126,7 +124,7 @@ def gap(args: argparse.Namespace) -> dict:
     import torch
     from transformers import AutoModelForCausalLM
 
-    rows = rows_of(args.file)
+    rows = [row for _, _, _, row in lines(args.file)]
     device = "cuda" if torch.cuda.is_available() else "cpu"
     model = AutoModelForCausalLM.from_pretrained(args.model, dtype=getattr(torch, args.dtype)).to(device).eval()
     differences, ratios = [], []
