@@ -12,7 +12,7 @@ import re
 TABLE = re.compile(r'<table class="([^"]*)">(.*?)</thead>', re.S)
 HEADER = re.compile(r"<th\b[^>]*>(.*?)</th>", re.S)
 TAG = re.compile(r"<[^>]+>")
-CODE = re.compile(r'(<code class="literal">)(.*?)(</code>)', re.S)
+CODE = re.compile(r'(<code>)(.*?)(</code>)', re.S)
 LONG = re.compile(r"[^\s<>&]{18,}")
 BREAK = re.compile(r"(?<=[\w)}\]])([./_=])(?=\w)")
 

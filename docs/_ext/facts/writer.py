@@ -30,7 +30,7 @@ def shown(value: object) -> str:
 
 def word(text: object) -> str:
     """One code word; as Sphinx writes it, so that no line breaks at a hyphen."""
-    return f'<code class="literal">{HYPHENATED.sub(UNBROKEN, escape(str(text), quote=False))}</code>'
+    return f'<code>{HYPHENATED.sub(UNBROKEN, escape(str(text), quote=False))}</code>'
 
 
 def with_code(text: str) -> str:
