@@ -21,8 +21,8 @@ from sphinx.util.docutils import SphinxDirective
 FOLDER = "training/reference/performance-tuning/plan-a-run"
 OPTIMIZE = "training/how-to/optimize-rollout-collection"
 SCRIPTS = ["find_knee.py", "run_shard.sh", "shards.sbatch", "split_tasks.py", "watch_shards.py", "judge_tasks.jsonl"]
-SHARED_SCRIPTS = ["practice_endpoint.py", "practice_tasks.jsonl", "rollouts.py", "jsonl.py", "doubts.py"]
-SHARDING = ["run_shard.sh", "shards.sbatch", "split_tasks.py", "watch_shards.py", "rollouts.py", "jsonl.py", "doubts.py"]
+SHARED_SCRIPTS = ["practice_endpoint.py", "practice_tasks.jsonl", "rollouts.py", "rollout_contents.py", "jsonl.py", "doubts.py"]
+SHARDING = ["run_shard.sh", "shards.sbatch", "split_tasks.py", "watch_shards.py", "rollouts.py", "rollout_contents.py", "jsonl.py", "doubts.py"]
 
 
 def module(docs: Path):
