@@ -140,7 +140,10 @@ def test_both_routes_write_the_same_rows(converted: dict, folder: Path, gym_pyth
         assert run(gym_python, script, "sft", kept, "-o", "made.jsonl", "--reasoning", reasoning, folder=folder).returncode == 0
         for given, output in (("kept.jsonl", "raw.jsonl"), ("made.jsonl", "curated.jsonl")):
             assert run(gym_python, "convert_for_trainers.py", "sft", given, "--for", "trl", "--reasoning", reasoning, "-o", output, folder=folder).returncode == 0
-        assert rows(folder / "raw.jsonl") == rows(folder / "curated.jsonl") and len(rows(folder / "raw.jsonl")) == 21
+        raw, once = rows(folder / "raw.jsonl"), {}
+        for row in raw:
+            once.setdefault(json.dumps(row | {"source": None}), row)  # equal rows are made once, as the page says
+        assert list(once.values()) == rows(folder / "curated.jsonl") and len(raw) == 21 > len(once) > 5
 
 
 @pytest.mark.gym
