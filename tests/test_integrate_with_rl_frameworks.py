@@ -242,7 +242,17 @@ REJECTED = {
     "a message that is not to be trained on (weight, loss or train): this script has no column for that": {
         "messages": [{"role": "user", "content": "x"}, {"role": "assistant", "content": "y", "weight": 0}]},
     "tools are a string, not a list of definitions": {"messages": [{"role": "user", "content": "x"}, {"role": "assistant", "content": "y"}], "tools": "[]x"},
+    "legacy functions: write them as tools": {"messages": [{"role": "user", "content": "x"}, {"role": "assistant", "content": "y"}], "functions": [{"name": "f"}]},
+    "no prompt  ": {"messages": [{"role": "user", "content": " "}, {"role": "assistant", "content": "y"}]},
 }
+
+
+@pytest.mark.gym
+def test_thoughts_are_kept_whatever_their_field_is_called(folder: Path, gym_python: Path) -> None:
+    names = ("reasoning_content", "reasoning", "thinking")
+    write(folder / "thoughts.jsonl", *({"messages": [{"role": "user", "content": "x"}, {"role": "assistant", "content": "y", name: "z"}]} for name in names))
+    assert run(gym_python, "convert_for_trainers.py", "sft", "thoughts.jsonl", "--for", "trl", "-o", "out.jsonl", folder=folder).returncode == 0
+    assert [row["messages"][1] for row in rows(folder / "out.jsonl")] == [{"role": "assistant", "reasoning_content": "z", "content": "y"}] * 3
 
 
 @pytest.mark.gym

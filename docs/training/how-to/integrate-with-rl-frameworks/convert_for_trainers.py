@@ -56,8 +56,9 @@ def mend(message: object) -> dict:
     mended = {"role": "system" if role == "developer" else role}
     if message.get("tool_call_id"):
         mended["tool_call_id"] = message["tool_call_id"]
-    if isinstance(message.get("reasoning_content"), str) and message["reasoning_content"]:
-        mended["reasoning_content"] = message["reasoning_content"]
+    for name in ("thinking", "reasoning", "reasoning_content"):  # as endpoints and templates name it
+        if isinstance(message.get(name), str) and message[name]:
+            mended["reasoning_content"] = message[name]
     content = message.get("content")
     if content is not None and not isinstance(content, (str, list)):
         raise NotARow("content that is neither text nor a list of parts")
@@ -90,7 +91,7 @@ def conversation(prompt: list[dict], answer: list[dict]) -> tuple[list[dict], li
         answer.pop()
     if not answer:
         raise NoChat("no answer")
-    if not prompt:
+    if not any(message["content"].strip() for message in prompt):
         raise NoChat("no prompt")
     open_calls: list = []
     for message in prompt + answer:
@@ -118,6 +119,8 @@ def conversation(prompt: list[dict], answer: list[dict]) -> tuple[list[dict], li
 def tools_given(row: dict) -> list[dict]:
     """Tool definitions in chat form, of any of the two forms of OpenAI."""
     tools = row.get("tools") or []
+    if row.get("functions"):
+        raise NoChat("legacy functions: write them as tools")
     if not isinstance(tools, list) or not all(isinstance(tool, dict) for tool in tools):
         raise NotARow(f"tools are {'a string' if isinstance(tools, str) else 'no list of objects'}, not a list of definitions")
     return tools_of({"responses_create_params": {"tools": tools}})
