@@ -73,7 +73,8 @@ def check(folder: Path) -> None:
     params = servers[0].get("judge_responses_create_params") or {}
     limits = verdict_tokens(folder)
     need(limits == {64} and params.get("temperature") == 0, f"verdicts are asked for with {limits or 'no limit of'} tokens at temperature {params.get('temperature')}")
-    need(judge.get("endpoint_connection_retries") == 4, f"endpoint_connection_retries of the judge is {judge.get('endpoint_connection_retries')}")
+    # Gym raises at the Nth failure: the number counts the first attempt, too (nemo_gym/server_utils.py, _request_with_retries).
+    need(judge.get("endpoint_connection_retries") == 5, f"endpoint_connection_retries of the judge is {judge.get('endpoint_connection_retries')}")
     file = judge.get("endpoint_file")
     need(file and Path(file).is_absolute() and Path(file).is_file(), f"endpoint_connection_retries has no effect: endpoint_file is {file}")
     need(Path(file).read_text().strip() == JUDGE[0], "endpoint_file does not hold the judge's address")
@@ -91,7 +92,7 @@ judge_model:
       base_url: http://10.20.0.9:8100/v1
       model: arbiter-70b
       endpoint_file: ${judge_address_file}
-      endpoint_connection_retries: 4
+      endpoint_connection_retries: 5
 equivalence_llm_judge:
   resources_servers:
     equivalence_llm_judge:
