@@ -9,6 +9,7 @@ import json
 import math
 import random
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -135,6 +136,14 @@ def test_the_planner_is_small_and_of_this_page_alone() -> None:
 def test_bad_input_gives_one_clear_line(arguments: list[str], code: int, message: str) -> None:
     refused = subprocess.run([sys.executable, FOLDER / "plan.py", *arguments], capture_output=True, text=True)
     assert refused.returncode == code and message in refused.stderr and "Traceback" not in refused.stderr
+
+
+def test_a_run_is_read_as_gym_prints_it(tmp_path: Path) -> None:
+    """One shard of 4 rollouts at 32 a minute, one of 20 at 60: 24 rollouts in 27.5 s."""
+    for shard, line in enumerate(("Finished 4 / 4 rollouts (100%) in 0:00:07 (32.00 rollouts/min). Examples left:", "Finished 20 / 20 rollouts (100%) in 0:00:20 (60.00 rollouts/min). ")):
+        (tmp_path / "results" / f"shard-{shard}").mkdir(parents=True)
+        (tmp_path / "results" / f"shard-{shard}" / "run.log").write_text(f"Finished 1 / 4 rollouts (25%) in 0:00:05 (12.00 rollouts/min). \n{line}\n")
+    assert runpy.run_path(str(FOLDER / "carry_out.py"))["took"](tmp_path) == (24, 27.5)
 
 
 # --- the form ---------------------------------------------------------------------------------------------------------

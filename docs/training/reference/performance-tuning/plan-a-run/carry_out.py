@@ -16,7 +16,7 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
-FINISHED = re.compile(r"Finished (\d+) / (\d+) rollouts \(100%\) in (?:(\d+)h)?(?:(\d+)m)?([\d.]+)s")
+FINISHED = re.compile(r"Finished (\d+) / \d+ rollouts \(100%\) in \S+ \(([\d.]+) rollouts/min\)")
 
 
 def took(folder: Path) -> tuple[int, float]:
@@ -25,9 +25,8 @@ def took(folder: Path) -> tuple[int, float]:
     for log in sorted(folder.glob("results/*/run.log")):
         found = FINISHED.findall(log.read_text(encoding="utf-8", errors="replace"))
         if found:
-            done, _, hours, minutes, rest = found[-1]
-            rollouts += int(done)
-            seconds += 3600 * int(hours or 0) + 60 * int(minutes or 0) + float(rest)
+            rollouts += int(found[-1][0])
+            seconds += 60 * int(found[-1][0]) / float(found[-1][1])
     return rollouts, seconds
 
 
