@@ -318,7 +318,7 @@ def test_the_models_are_started_as_the_worksheet_says(written: list[dict[str, st
         assert sorted(set(re.findall(r" (--[a-z-]+)", re.sub(r"^for .*", "", script, flags=re.S | re.M).split("for port")[0])) - flags.keys()) == []
         model = PLAN.served(given["model"], given["gpus"] - given["judge_gpus"], asked, 8000)
         for line in memory_commands(model, asked):
-            words = set(re.sub(r"^# node \d+\n", "", line).replace("CUDA_VISIBLE_DEVICES=", "GPUS ").split())
+            words = set(re.sub(r"^# node \d+\n|\\\n", "", line).replace("CUDA_VISIBLE_DEVICES=", "GPUS ").split())
             assert any(words <= set(own.replace("CUDA_VISIBLE_DEVICES=", "GPUS ").split()) for own in script.splitlines()), (line, script)
             checked += 1
     assert checked > 100
