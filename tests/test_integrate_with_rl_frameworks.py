@@ -294,12 +294,12 @@ def curated(folder: Path, *options: str) -> Path:
 @pytest.mark.gym
 def test_rows_of_prompt_and_completion_stay_so_or_are_refused_by_name(folder: Path, gym_python: Path) -> None:
     given = curated(folder, "--split")
-    assert len(rows(given)) == 48 and all(any(m["role"] == "assistant" for m in row["prompt"]) for row in rows(given))
+    assert len(rows(given)) == 39 and all(any(m["role"] == "assistant" for m in row["prompt"]) for row in rows(given))
     result = run(gym_python, "convert_for_trainers.py", "sft", given, "--for", "trl", "unsloth", "-o", "split", folder=folder)
     assert result.returncode == 0 and rows(folder / "split/trl_sft.jsonl") == rows(folder / "split/unsloth_sft.jsonl") == rows(given)
     for trainer, output in (("openrlhf", "none.jsonl"), ("nemo-rl", "none.jsonl"), ("verl", "none.parquet")):
         result = run(gym_python, "convert_for_trainers.py", "sft", given, "--for", trainer, "-o", output, folder=folder)
-        assert result.returncode == 1 and "48 left out: the prompt holds answers, which this trainer trains as well" in result.stdout
+        assert result.returncode == 1 and "39 left out: the prompt holds answers, which this trainer trains as well" in result.stdout
     # Without answers in the prompt there is nothing to lose: it becomes a conversation.
     write(folder / "plain.jsonl", {"prompt": [{"role": "user", "content": "Hi"}], "completion": [{"role": "assistant", "content": "Hello"}]})
     assert run(gym_python, "convert_for_trainers.py", "sft", "plain.jsonl", "--for", "openrlhf", "-o", "plain_out.jsonl", folder=folder).returncode == 0
@@ -519,7 +519,7 @@ def test_the_loaders_take_pairs_of_every_kind(trained: dict, spread: tuple[list[
 @pytest.mark.gym
 def test_curated_rows_of_both_forms_are_sound(trained: dict) -> None:
     answer = trained["curated"]
-    assert answer["code"] == 0 and answer["out"].count("48 rows, 48 sequences") == 2 and answer["out"].count(SOUND) == 2, answer
+    assert answer["code"] == 0 and answer["out"].count("39 rows, 39 sequences") == 2 and answer["out"].count(SOUND) == 2, answer
     whole, split = map(int, re.findall(r"(\d+)% of them in the loss", answer["out"]))
     assert 0 < split < whole / 2, "of prompt and completion, the answers in the prompt are not trained"
 

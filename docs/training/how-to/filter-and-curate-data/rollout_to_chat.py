@@ -273,7 +273,12 @@ _plain: list = []
 def numbers_in(row: dict) -> list:
     """The parts of a training row that may hold numbers: for `dumps`, which need not look at the texts."""
     global _plain
-    parts = [row["source"], *[message["tool_calls"] for part in ("messages", "prompt", "completion", "chosen", "rejected") for message in row.get(part, ()) if "tool_calls" in message]]
+    parts = [row["source"]]
+    for part in ("messages", "prompt", "completion", "chosen", "rejected"):
+        if part in row:
+            for message in row[part]:
+                if "tool_calls" in message:
+                    parts.append(message["tool_calls"])
     tools = row.get("tools")
     if tools is not None and tools is not _plain:  # mostly the same as in the row before
         parts.append(tools)
