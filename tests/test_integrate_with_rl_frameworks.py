@@ -526,12 +526,12 @@ def test_curated_rows_of_both_forms_are_sound(trained: dict) -> None:
 
 @pytest.mark.gym
 @proves("loss-on-wrong-tokens")
-def test_thoughts_that_a_template_drops_are_counted(trained: dict, proof: Proof) -> None:
+def test_thoughts_that_a_template_drops_are_counted(trained: dict, folder: Path, proof: Proof) -> None:
     """Gym's reasoning in a field: the practice template does not read it, Qwen3's does."""
     proof.wrong("loss-on-wrong-tokens", trained["field"]["out"] + trained["qwen3 openrlhf"]["out"])
     proof.cured("loss-on-wrong-tokens", trained["field qwen"]["out"] + trained["practice"]["out"])
-    thinking = sum("reasoning" in [item["type"] for item in one["response"]["output"]] for one in ROLLOUTS)
-    assert trained["field"]["code"] == 1 and f"  {4 * thinking} thoughts lost\n" in trained["field"]["out"], trained["field"]
+    thinking = sum(any("reasoning_content" in message for message in row["messages"]) for row in rows(folder / "curated_reasoningfield.jsonl"))
+    assert thinking and trained["field"]["code"] == 1 and f"  {4 * thinking} thoughts lost\n" in trained["field"]["out"], trained["field"]
     assert trained["field qwen"]["code"] == 0 and SOUND in trained["field qwen"]["out"], trained["field qwen"]
 
 
