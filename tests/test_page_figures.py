@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import style
-from page_figures import OPEN, missed, moving, still
+from page_figures import OPEN, in_browser, missed, still
 from site_map import PAGES, SourcePage
 
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -21,8 +21,8 @@ def test_a_page_keeps_its_limits(page: SourcePage) -> None:
 
 @pytest.mark.live
 @every_page
-def test_the_job_starts_soon_and_code_fits_its_box(page: SourcePage) -> None:
-    assert [text for page, seen in moving([page]) for text in new(page, seen)] == []
+def test_the_job_starts_soon_and_code_fits_its_box(page: SourcePage, browser, address: str) -> None:
+    assert [text for page, seen in in_browser([page], browser, address) for text in new(page, seen)] == []
 
 
 def test_phrases_are_counted_outside_code() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import slim as slimming
 import stylesheets
 
 PAGE = '<html data-theme="light"><body id="top"><p class="note first">text</p><svg><path style="fill: var(--plot)"/></svg></body></html>'
@@ -49,3 +50,10 @@ def test_a_page_that_did_not_change_is_not_read_again(tmp_path) -> None:
     assert ".kept" in stylesheets.names_of_pages(tmp_path, kept)
     page.write_text(PAGE + "<ul></ul>")
     assert stylesheets.names_of_pages(tmp_path, kept) == first | {"ul"}
+
+
+def test_a_script_that_writes_lines_keeps_their_indentation() -> None:
+    """The planner's files are YAML: without its indentation Gym refused them."""
+    assert slimming.has_text_over_lines("const file = `a:\n  b: ${one}`;")
+    assert slimming.has_text_over_lines("const file = `${many ? `a:\n  b` : \"\"}`;")
+    assert not slimming.has_text_over_lines("const one = `a ${two}`;\n// a comment\nconst two = `b`;")

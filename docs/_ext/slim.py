@@ -68,6 +68,15 @@ def leave_out_scripts(app, pagename, templatename, context, doctree) -> None:
     context["script_files"] = [script for script in context["script_files"] if not str(getattr(script, "filename", script)).endswith(idle)]
 
 
+def has_text_over_lines(script: str) -> bool:
+    """Whether a text between backticks goes over several lines: there indentation is part of what the script writes.
+
+    Of texts within texts only a parser could tell; they count as such.
+    """
+    nested = re.search(r"`[^`]*\$\{[^}`]*`", script)
+    return bool(nested) or any("\n" in text for text in script.split("`")[1::2])
+
+
 def slim(app, exception) -> None:
     if exception or app.builder.format != "html":
         return
@@ -79,9 +88,11 @@ def slim(app, exception) -> None:
     for sheet, text in zip(sheets, stylesheets.slimmed(texts, known, kept / "stylesheets.json")):
         sheet.write_text(re.sub(r"\s*([{};,\n])\s*", r"\1", text).lstrip(), encoding="utf-8")
     for script in static.rglob("*.js"):
-        if ".min." not in script.name:
-            text = script.read_text(encoding="utf-8")
-            script.write_text(COMMENTS.sub("", LANGUAGES.sub("", text) if script.name == "copybutton.js" else text), encoding="utf-8")
+        text = script.read_text(encoding="utf-8")
+        if script.name == "copybutton.js":  # its texts over several lines are drawings
+            script.write_text(COMMENTS.sub("", LANGUAGES.sub("", text)), encoding="utf-8")
+        elif ".min." not in script.name and not has_text_over_lines(text):
+            script.write_text(COMMENTS.sub("", text), encoding="utf-8")
     for file in {file for pattern in UNUSED for file in static.glob(pattern) if file.is_file()}:
         file.unlink()
 

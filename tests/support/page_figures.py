@@ -105,8 +105,23 @@ def still(page: SourcePage) -> dict[str, float | list]:
     }
 
 
+def in_browser(pages: list[SourcePage], browser, address: str) -> Iterator[tuple[SourcePage, dict[str, float | None]]]:
+    """What a browser tells of the site served at ``address``: where the job starts, and which blocks are too wide."""
+    tabs = {width: browser.new_page(viewport={"width": width, "height": height}) for width, height in SCREENS.items()}
+    for page in pages:
+        found: dict[str, float | None] = {}
+        for width, tab in tabs.items():
+            tab.goto(f"{address}/{page.name}.html")
+            top = tab.evaluate(FIRST)
+            found[f"start {width}"] = top / SCREENS[width] if top is not None else None
+            found[f"wide {width}"] = tab.evaluate(WIDE)
+        yield page, found
+    for tab in tabs.values():
+        tab.close()
+
+
 def moving(pages: list[SourcePage]) -> Iterator[tuple[SourcePage, dict[str, float | None]]]:
-    """What a browser tells: where the job starts, and which blocks are too wide."""
+    """The same with a browser and a server of its own."""
     from playwright.sync_api import sync_playwright
 
     class Quiet(http.server.SimpleHTTPRequestHandler):
@@ -117,15 +132,7 @@ def moving(pages: list[SourcePage]) -> Iterator[tuple[SourcePage, dict[str, floa
     threading.Thread(target=server.serve_forever, daemon=True).start()
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=installed(), args=FLAGS)
-        tabs = {width: browser.new_page(viewport={"width": width, "height": height}) for width, height in SCREENS.items()}
-        for page in pages:
-            found: dict[str, float | None] = {}
-            for width, tab in tabs.items():
-                tab.goto(f"http://127.0.0.1:{server.server_port}/{page.name}.html")
-                top = tab.evaluate(FIRST)
-                found[f"start {width}"] = top / SCREENS[width] if top is not None else None
-                found[f"wide {width}"] = tab.evaluate(WIDE)
-            yield page, found
+        yield from in_browser(pages, browser, f"http://127.0.0.1:{server.server_port}")
         browser.close()
     server.shutdown()
 
