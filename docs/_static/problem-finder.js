@@ -1,12 +1,12 @@
 // Finds the entry of the troubleshooting guide for a message that somebody pasted: a whole traceback will do. What an entry's
-// title quotes is a pattern (`...` stands for any text, a number for any number); a message that holds it entirely comes first, else
+// title quotes is a pattern ("..." stands for any text, a number for any number); a message that holds it entirely comes first, else
 // the entry that shares the most of its rarer words.
 document.addEventListener("DOMContentLoaded", () => {
   const box = document.querySelector(".problem-finder");
   const input = box.querySelector("textarea");
   const list = box.querySelector("ol");
   const status = box.querySelector("[role=status]");
-  const plain = (text) => text.toLowerCase().replace(/[`'"“”‘’]/g, "").replace(/\d+/g, "0").replace(/\s+/g, " ").trim();
+  const plain = (text) => text.toLowerCase().replace(/[\x60'"“”‘’]/g, "").replace(/\d+/g, "0").replace(/\s+/g, " ").trim();
   const words = (text) => new Set(plain(text).match(/[a-z_][\w.]{2,}/g) || []);
 
   const entries = [...document.querySelectorAll("section.problem")].map((section) => {
