@@ -4,7 +4,9 @@
     python -m cards lay NAME FOLDER      # card.md and the given files, in a new folder
     python -m cards check NAME FOLDER    # one line: done, or why not
     python -m cards search SITE WORDS    # what the search of a built site finds, for a reader without a browser
-    python -m cards record NAME FOLDER READER START   # check, and add the try to results.jsonl; START is llms.txt or search
+    python -m cards record NAME FOLDER READER START COMMIT
+                                         # check, and add the try to results.jsonl; START is llms.txt or search, COMMIT the
+                                         # one whose site was read
 Exit code: 0 done, 1 not done, 2 bad input.
 """
 
@@ -67,16 +69,18 @@ def search(site: Path, question: str) -> str:
     return "\n".join(link.replace(site.resolve().as_uri() + "/", "") for link in links[:20])
 
 
-def record(name: str, folder: Path, reader: str, start: str) -> dict:
+def record(name: str, folder: Path, reader: str, start: str, commit: str) -> dict:
     """Check a try and add it to the results, with what the reader says of it in tried.json."""
     try:
         said = json.loads((folder / "tried.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise SystemExit(f"{folder}/tried.json: {error}") from None
     why = check(name, folder)
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=HERE, capture_output=True, text=True, check=True).stdout.strip()
+    known = subprocess.run(["git", "rev-parse", "--short", "--verify", f"{commit}^{{commit}}"], cwd=HERE, capture_output=True, text=True)
+    if known.returncode:
+        raise SystemExit(f"there is no commit {commit}. Name the one whose site was read")
     row = {
-        "date": datetime.datetime.now(datetime.UTC).date().isoformat(), "commit": commit, "card": name, "guides": list(card(name).GUIDES), "reader": reader,
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(), "commit": known.stdout.strip(), "card": name, "guides": list(card(name).GUIDES), "reader": reader,
         "start": start, "done": why is None, "why": why, "pages": said["pages"], "commands": said["commands"], "stopped": said["stopped"],
     }
     with (HERE / "results.jsonl").open("a", encoding="utf-8") as file:
@@ -92,7 +96,7 @@ def main(words: list[str]) -> int:
     if len(words) > 2 and words[0] == "search":
         print(search(Path(words[1]), " ".join(words[2:])))
         return 0
-    if len(words) == 5 and words[0] == "record" and words[1] in NAMES and words[4] in ("llms.txt", "search"):
+    if len(words) == 6 and words[0] == "record" and words[1] in NAMES and words[4] in ("llms.txt", "search"):
         row = record(words[1], Path(words[2]), *words[3:])
         print(f"{row['card']}, {row['reader']}: {'done' if row['done'] else 'not done: ' + row['why']}")
         return 0
