@@ -140,6 +140,13 @@ def test_no_key_on_a_command_line(page: SourcePage) -> None:
 
 
 @every_page
+def test_no_script_writes_to_a_closed_pipe(page: SourcePage) -> None:
+    """`head` stops reading early, and Python ends with a traceback then: now and then, as the two happen to run."""
+    commands = [c for _, b in blocks_of(page.text, page.path) if b.kind == "console" for c, _ in b.commands()]
+    assert [command for command in commands if re.search(r"\bpython\b[^|;&]*\|\s*(head|grep -[a-z]*[mq]|sed \S*q)", command)] == []
+
+
+@every_page
 def test_paths_of_no_one_machine(page: SourcePage) -> None:
     assert re.findall(r"/(?:root|work|tmp/pytest)[/-]|[.]pyenv", page.text) == []
 

@@ -141,7 +141,7 @@ def index(env) -> str:
     # What readers ask of a page as a whole.
     wanted = {docname: search_terms.terms(search_terms.known()["pages"].get(name, ())) for docname, name in names.items()}
     fields = (record[field] for records in found.values() for record in records for field in CODED)
-    numbers = search_terms.vocabulary([*fields, *wanted.values()])
+    vocabulary, numbers = search_terms.vocabulary([*fields, *wanted.values()])
     pages = []
     for docname, its in found.items():
         columns = {field: [record.get(field, "") for record in its] for field in ("id", "title", "first", "names")}
@@ -156,7 +156,7 @@ def index(env) -> str:
             "sections": columns,
         })  # fmt: skip
     known = search_terms.known()
-    data = {"stop": known["stop"].split(), "symptoms": known["symptoms"].split(), "synonyms": known["synonyms"], "digits": search_terms.DIGITS, "vocabulary": " ".join(numbers), "pages": pages}
+    data = {"stop": known["stop"].split(), "symptoms": known["symptoms"].split(), "synonyms": known["synonyms"], "digits": search_terms.DIGITS, "vocabulary": " ".join(vocabulary), "pages": pages}
     stemmer = IndexBuilder(env, "en", {}, "").get_js_stemmer_code()
     return f"{stemmer}\nconst SEARCH_DATA = {json.dumps(data, ensure_ascii=False, separators=(',', ':'))};\n"
 

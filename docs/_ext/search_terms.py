@@ -89,10 +89,14 @@ def terms(texts: Iterable[str]) -> list[str]:
     return list(found)
 
 
-def vocabulary(records: Iterable[Iterable[str]]) -> dict[str, int]:
-    """Every term with its number; the terms of many records have the low ones."""
+def vocabulary(records: Iterable[Iterable[str]]) -> tuple[list[str], dict[str, int]]:
+    """The vocabulary, terms of many records first, and the place of every term in it: words of one stem share one place."""
     counts = Counter(name for record in records for name in record)
-    return {name: number for number, (name, _) in enumerate(sorted(counts.items(), key=lambda item: (-item[1], item[0])))}
+    likes: dict[str, list[str]] = {}
+    for name, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
+        likes.setdefault(stem(name), []).append(name)
+    ordered = sorted(likes.values(), key=lambda names: (-sum(counts[name] for name in names), names[0]))
+    return [names[0] for names in ordered], {name: number for number, names in enumerate(ordered) for name in names}
 
 
 def digits(number: int) -> str:
@@ -106,5 +110,5 @@ def digits(number: int) -> str:
 
 def coded(found: Iterable[str], numbers: dict[str, int]) -> str:
     """The numbers of the terms in rising order, each as its distance from the one before."""
-    own = sorted(numbers[name] for name in found)
+    own = sorted({numbers[name] for name in found})
     return "".join(digits(number - before - 1) for before, number in zip([-1, *own], own))
