@@ -218,16 +218,18 @@ def test_rescore_counts_the_changes_and_ends_what_gym_leaves(tmp_path: Path) -> 
     write(tmp_path / "a.jsonl", rollout(0, 1), rollout(1, 0.6), rollout(2, 0.6), rollout(3, 1), rollout(4, 0, mask_sample=True))
     write(tmp_path / "a_materialized_inputs.jsonl", {})
     new = "\n".join(json.dumps(row) for row in (rollout(0, 1), rollout(1, 0), rollout(2, 0), rollout(4, 0.5)))
-    path = fake_gym(tmp_path, f"sleep 300 & echo $! > left\necho \"$@\" > arguments\ncat > out/b.jsonl <<'X'\n{new}\nX")
+    answers = f"echo \"$@\" > arguments\ncat > out/b.jsonl <<'X'\n{new}\nX"
+    path = fake_gym(tmp_path, f"sleep 300 & echo $! > left\n{answers}")
     done = script("rescore.py", "a.jsonl", "out/b.jsonl", "--config", "c.yaml", cwd=tmp_path, PATH=path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [
         "    2 x 0.60 -> 0.00", "    1 x 1.00 -> 1.00  (as before)", "    1 x no longer scored", "mean reward: 0.800 of 4 -> 0.333 of 3",
         "1 rollouts were masked and stay so (--unmask to let the verifier decide)", "out/b.jsonl: 3 rewards. Next: gym eval aggregate",
     ]
+    assert not Path(f"/proc/{(tmp_path / 'left').read_text().strip()}").exists()
+    (Path(path.partition(":")[0]) / "gym").write_text(f"#!/bin/bash\n{answers}\n")  # which ends at once: the other one takes 5 s
     anew = script("rescore.py", "a.jsonl", "out/b.jsonl", "--config", "c.yaml", "--unmask", cwd=tmp_path, PATH=path)
     assert "    1 x no score -> 0.50" in anew.stdout and "mean reward: 0.800 of 4 -> 0.375 of 4" in anew.stdout and "stay so" not in anew.stdout
-    assert not Path(f"/proc/{(tmp_path / 'left').read_text().strip()}").exists()
     named = script("rescore.py", "a.jsonl", "out/b.jsonl", "--list", cwd=tmp_path, PATH=path)
     assert named.stdout.splitlines()[:3] == ["task 1, rollout 0: 0.60 -> 0.00", "task 2, rollout 0: 0.60 -> 0.00", "    2 x 0.60 -> 0.00"]
     assert "--list" not in (tmp_path / "arguments").read_text()

@@ -358,6 +358,7 @@ def test_a_shard_starts_servers_of_its_own_and_stops_them(node: Path) -> None:
     assert run("run_shard.sh", 0, cwd=node).returncode == 0 and len(calls(node)) == 5, "a complete shard starts nothing"
 
 
+@pytest.mark.live  # half a minute of waiting
 def test_servers_that_ignore_the_interrupt_are_stopped(node: Path) -> None:
     """As below nohup: what a shell ignored when it started, it cannot give back to its programs."""
     gym = node / "bin" / "gym"
