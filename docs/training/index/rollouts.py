@@ -1,4 +1,4 @@
-"""What a rollout is: the one module of these guides that knows what a line of `gym eval run` holds. Standard library only.
+"""What a rollout is: the rows of a file, their kind and their task. With rollout_contents.py and jsonl.py the reader of all scripts.
 
     from rollouts import Rollouts, said, unusable, writing
 
