@@ -21,6 +21,7 @@ ENDPOINT = DOCS / "training" / "reference" / "performance-tuning" / "fixed_endpo
 PLANS = {
     "practice": "goal=sft&tasks=40&repeats=1&where=practice&tokens=24&cores=2",
     "judge": "goal=dpo&tasks=8&repeats=2&where=practice&judge_calls=1&judge_seconds=0.2&judge_limit=2&tokens=24&cores=2",
+    "endpoint": "goal=evaluation&tasks=40&repeats=1&where=endpoint&call_seconds=0.2&slots=8&tokens=24&cores=2&walltime_hours=0.2",
 }
 
 
