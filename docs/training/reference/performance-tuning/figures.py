@@ -206,7 +206,7 @@ VLLM = {
     "--max-model-len": ("longest prompt plus output", "set it to what your tasks use, so that the engine starts where a request of the model's full length would not fit"),
     "--gpu-memory-utilization": ("share of the GPU's memory for weights and cache", "raise it in steps of 0.02; lower it if two engines share a GPU"),
     "--enable-prefix-caching": ("prompts that begin alike are read once; on if the model allows it", "leave on; off only to measure without it"),
-    "--enable-chunked-prefill": ("long prompts are read in pieces between steps; on if the model allows it", "leave on"),
+    "--enable-chunked-prefill": ("long prompts are read in pieces, each within a step's `--max-num-batched-tokens`; on if the model allows it", "leave on"),
     "--kv-cache-dtype": ("how the cache is stored", "`fp8` about doubles what fits; check the scores"),
     "--tensor-parallel-size": ("GPUs that share each layer", "as few as hold the model with room for a cache"),
     "--data-parallel-size": ("whole copies of a dense model behind one address, each with `--max-num-seqs` slots", "as many as GPUs allow: the first choice for rate"),
