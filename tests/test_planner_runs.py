@@ -70,3 +70,6 @@ def test_a_zip_runs_as_it_is(name: str, opened, address, endpoint: str, on_path:
     begun = time.monotonic()
     again = subprocess.run(["bash", "run.sh"], cwd=folder, env=on_path, capture_output=True, text=True, timeout=100)
     assert again.returncode == 0 and time.monotonic() - begun < 60, "a finished run starts no servers"
+    (folder / "tasks.jsonl").write_text("\n".join(rows[:2]) + "\n")
+    other = subprocess.run(["bash", "run.sh"], cwd=folder, env=on_path, capture_output=True, text=True, timeout=100)
+    assert other.returncode == 2 and "Move shards and results away" in other.stderr, "other tasks would be ignored"

@@ -135,7 +135,15 @@ equivalence_llm_judge:
   function runScript(asked, found) {
     const jobs = found.jobs || 1, agent = agentOf(asked), minutes = Math.max(1, Math.round(60 * asked.walltime_hours));
     const clock = `${String(Math.floor(minutes / 60)).padStart(2, "0")}:${String(minutes % 60).padStart(2, "0")}:00`;
-    const split = `[ -d shards ] || python split_tasks.py ${agent}=tasks.jsonl -o shards --shards ${jobs}`;
+    const split = `# Gym continues with the tasks and repeats of the first start: others need folders of their own.
+now=$(cat tasks.jsonl <(grep '^num_repeats:' collect.yaml) | cksum)
+if [ ! -d shards ]; then
+  python split_tasks.py ${agent}=tasks.jsonl -o shards --shards ${jobs}
+  echo "$now" > shards.cksum
+elif [ "$now" != "$(cat shards.cksum)" ]; then
+  echo "run.sh: tasks.jsonl or num_repeats is not what shards was made of. Move shards and results away." >&2
+  exit 2
+fi`;
     const here = `for ((shard = 0; shard < ${jobs}; shard++)); do bash run_shard.sh $shard; done\npython watch_shards.py shards results`;
     const intro = "Starts the servers, collects tasks.jsonl into results, stops them; called again, it continues";
     if (!asked.walltime_hours || !found.jobs) return `#!/bin/bash\n# ${intro}.\nset -e\n${split}\n${here}\n`;
@@ -153,6 +161,10 @@ ${here}
   }
   function readme(asked, found) {
     const n = found.concurrency, levels = [...new Set([n / 4, n / 2, n, 2 * n].map((level) => Math.max(1, Math.round(level))))].join(" ");
+    const rate = found.rate_per_min && `Expect ${number(found.planned_per_min)} to ${number(found.rate_per_min)} rollouts a minute at ${n}; its short rounds may show a little less.`;
+    const next = { rl: "hand them to your trainer: the guide Integrate with RL frameworks", evaluation: "compare and watch them: the guide Monitor data quality" }[asked.goal]
+      || `make ${data.goals[asked.goal]} data of them: the guide Filter and curate data`;
+    const { temperature } = sampling[asked.goal];
     const start = { gpus: "bash start_models.sh", practice: "uv run practice_endpoint.py" }[asked.where], agent = agentOf(asked);
     return `# The plan
 
@@ -165,10 +177,14 @@ ${asked.where === "practice" ? "" : `   To try all of this first on any machine:
    smollm2-135m-instruct and the key none${asked.judge_calls ? ", for the judge as well" : ""}${asked.goal === "rl" && asked.where === "gpus" ? "; in servers.yaml return_token_id_information: false, because it reports none" : ""}.
 `}2. The servers. Terminal 2: \`gym env start --config servers.yaml\`, until it says servers ready
 3. A trial of 20 tasks. Terminal 3, here and below:
-   \`gym eval run --no-serve --config collect.yaml --agent ${agent} -i tasks.jsonl -o results/trial/rollouts.jsonl --limit 20 --num-repeats 1\`
+   \`gym eval run --no-serve --config collect.yaml --agent ${agent} -i tasks.jsonl -o trial/rollouts.jsonl --limit 20 --num-repeats 1\`
+   Look at \`"mean/reward"\`: 0 or 1 means that${asked.goal === "dpo" || asked.goal === "rl" ? " no two rollouts of a task differ, and" : ""} your verifier or your tasks need a look first. \`unobserved\` is as it should be: these files record no model calls.
 4. What the plan cannot know, the knee; write it into collect.yaml as num_samples_in_parallel:
-   \`python find_knee.py --agent ${agent} -i tasks.jsonl -o knee.json --levels ${levels}\`
-5. Put your tasks into tasks.jsonl and your environment into servers.yaml, and try again from step 2. Then stop Terminal 2 (Ctrl+C), and run: \`bash run.sh\`
+   \`python find_knee.py --agent ${agent} -i tasks.jsonl -o knee.json --levels ${levels} --temperature ${temperature} --max-output-tokens ${asked.tokens}\`
+${rate ? `   ${rate}\n` : ""}5. Put your tasks into tasks.jsonl and your environment into servers.yaml, and try again from step 2. Then stop Terminal 2 (Ctrl+C), and run: \`bash run.sh\`
+   It starts servers of its own, about ${number(data.measured.start.gym_s)} s on the machine of the measurement, before the first rollout.
+
+The rollouts are then in results/shard-*/rollouts.jsonl. Next, ${next}.
 `;
   }
   function files(asked, found) {

@@ -122,7 +122,7 @@ const planner = (() => {
   const form = document.querySelector("form.planner");
   const part = (name) => form.querySelector(`[data-part="${name}"]`);
   const number = (value, digits = 0) => value.toLocaleString("en-US", { maximumFractionDigits: digits });
-  const time = (hours) => (hours < 1 / 60 ? "less than a minute" : hours < 1.5 ? `${number(60 * hours)} minutes` : `${number(hours, 1)} hours`);
+  const time = (hours) => (hours < 1 / 60 ? "less than a minute" : hours < 1 / 40 ? "about a minute" : hours < 1.5 ? `about ${number(60 * hours)} minutes` : `about ${number(hours, 1)} hours`);
   const element = (name, text) => Object.assign(document.createElement(name), { textContent: text });
 
   // What the form says; null if a field holds what it does not accept.
@@ -136,7 +136,7 @@ const planner = (() => {
       return `${number(found.rollouts)} rollouts. How fast your endpoint is, find_knee.py tells in ten minutes; then choose “${data.where.endpoint}”.${needed}`;
     }
     const late = found.late ? ` That is ${number(found.hours / asked.deadline_hours, 1)} times your deadline.` : asked.deadline_hours ? " That meets your deadline." : "";
-    return `${number(found.rollouts)} rollouts in about ${time(found.hours)}, at ${number(found.planned_per_min)} a minute with --concurrency ${found.concurrency}.${late}`;
+    return `${number(found.rollouts)} rollouts in ${time(found.hours)}, at ${number(found.planned_per_min)} a minute with --concurrency ${found.concurrency}.${late}`;
   }
   function* rows(asked, found) {
     if (found.rate_per_min) {
@@ -151,7 +151,7 @@ const planner = (() => {
       yield [`GPUs, ${name}`, `${its("replicas")} × ${its("tensor_parallel")}; of each ${number(its("weights_gib"), 1)} GiB weights, ${number(its("cache_gib"), 1)} GiB cache for ${its("sequences")} sequences`];
     }
     yield ["Driver memory", `${number(found.driver_mb)} MB${found.bounded ? ", bounded: metrics come after the run" : ""}`];
-    yield ["Disk", `${number(found.disk_gb, 1)} GB`];
+    yield ["Disk", found.disk_gb >= 1 ? `${number(found.disk_gb, 1)} GB` : `${number(1000 * found.disk_gb)} MB`];
     if (found.jobs) yield ["Jobs", `${found.jobs} of ${number(asked.walltime_hours, 1)} hours, one after the other`];
     for (const [stage, value] of Object.entries(found.stages || {}).sort((one, other) => one[1] - other[1])) yield [stage, `at most ${number(value)} a minute`];
   }

@@ -193,6 +193,8 @@ def files_of(asked: Asked, rollouts: int) -> dict:
 
 
 def duration(hours: float) -> str:
+    if hours < 1 / 40:
+        return "a minute" if hours >= 1 / 60 else "less than a minute"
     return f"{hours:.1f} hours" if hours >= 1.5 else f"{60 * hours:.0f} minutes"
 
 
