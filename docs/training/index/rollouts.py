@@ -109,7 +109,7 @@ class Seen:
         if not new:
             raise BadInput(
                 f"{self.path}:{number}: task {task}, repeat {repeat} is there twice. Two runs in one file? "
-                "Their task numbers mean different tasks: take each run on its own"
+                "Each run counts both from 0: take each on its own"
             )
         return place
 
