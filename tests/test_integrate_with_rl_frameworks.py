@@ -491,7 +491,7 @@ def test_rows_in_a_form_that_a_trainer_loses_parts_of_are_found(trained: dict) -
 
 
 @pytest.mark.gym
-def test_flat_rows_read_as_qwens_template_writes_them(folder: Path, hard: Path) -> None:
+def test_flat_rows_read_as_qwens_template_writes_them(folder: Path, converted: dict, hard: Path) -> None:
     """Tools, calls and results as text, character for character."""
     template = next(TRAINERS.glob("lib/python3.*/site-packages/trl/chat_templates/qwen3_training.jinja")).read_text()
     template = re.sub(r"\{%-? (end)?generation %\}", lambda m: m[0].replace("endgeneration", "endif").replace("generation", "if true"), template)

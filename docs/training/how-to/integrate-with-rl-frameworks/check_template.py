@@ -18,7 +18,8 @@ import json
 import sys
 from pathlib import Path
 
-from template_probe import USES, Refused, Renderer, examine, rows_that_lose, switches_that_mend
+from template_probe import USES, Refused, Renderer, examine, switches_that_mend
+from template_rows import rows_that_lose
 
 from rollouts import BadInput
 
