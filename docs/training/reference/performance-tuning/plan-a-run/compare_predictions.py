@@ -57,7 +57,7 @@ def missed(found: list[tuple[str, int, float, float]]) -> list[str]:
         return []
     low, high = (round(100 * pick(ratio for _, _, ratio in far)) for pick in (min, max))
     return [f"All {len(far)} that did not have short answers (16 tokens, 0.1 s) or at least 128 in flight on one set of servers. They got {low} to {high} % of the prediction. "
-            "There, Gym's own processes wait for each other before one of them is full, and the formula knows no waiting: plan with half, or measure.", ""]
+            "The formula knows no waiting before a stage is full; what else lies behind it was not measured. Plan with 40 % there, or measure.", ""]
 
 
 def checks() -> str:
