@@ -19,6 +19,8 @@ except ImportError:
     orjson = None
 
 
+# What makes a spreadsheet take a cell for a formula; the full-width signs do in some languages.
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 BUFFER = 1 << 17  # of files: one call of the system for many lines, not several for each
 
 for _stream in (sys.stdout, sys.stderr):  # what a model wrote is printed where the terminal has no sign for it, too
@@ -90,6 +92,11 @@ def dumps(row: object, numbers: object = None) -> bytes:
         return (json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n").encode()
     except UnicodeEncodeError:
         return (json.dumps(row, separators=(",", ":")) + "\n").encode()
+
+
+def as_cell(value: object) -> object:
+    """Text that a spreadsheet shows as text: with an apostrophe before what would be a formula. Numbers stay numbers."""
+    return f"'{value}" if isinstance(value, str) and value.lstrip("' ").startswith(FORMULA) else value
 
 
 def digest(*parts) -> int:

@@ -6,7 +6,9 @@ and raise nothing but NoChat.
 
 from __future__ import annotations
 
+import re
 import sys
+from functools import lru_cache
 from typing import NamedTuple
 
 from jsonl import strict
@@ -69,8 +71,9 @@ def unmeasured(row: dict) -> str | None:
     """Why the reward of a rollout says nothing about the model, or None."""
     if masked(row):
         return brief(f"masked ({row['failure_kind']})") if row.get("failure_kind") else "masked"
-    if "_ng_failure_class" in row or row["response"].get("status") in ("failed", "cancelled"):
-        return brief(f"failed ({row.get('_ng_failure_class') or row['response']['status']})")
+    status = dict_of(row, "response").get("status")
+    if "_ng_failure_class" in row or status in ("failed", "cancelled"):
+        return brief(f"failed ({row.get('_ng_failure_class') or status})")
     reward = row.get("reward")
     if reward is None:
         return "no reward"
@@ -144,16 +147,18 @@ def has_token_ids(row: dict) -> bool:
 # ---------------------------------------------------------------------------------------------------------------------
 # What was said and called
 
-# How models mark reasoning in their text (`<thought>` is none: prompts ask for it, as agentif's do); how their calls look where the endpoint's parser does not fit.
-THINK = (
-    ("<think>", "</think>"), ("<thinking>", "</thinking>"), ("<seed:think>", "</seed:think>"), ("[THINK]", "[/THINK]"),
-    ("◁think▷", "◁/think▷"), ("<|START_THINKING|>", "<|END_THINKING|>"), ("<|channel>thought", "<channel|>"),
-)
+# How models mark reasoning in their text: tags such as <think>, <THINKING>, <seed:think> and <longcat_think>, and these. `<thought>` is none: prompts
+# ask for it, as agentif's do. Marks that leave open where the answer begins; how calls look where the endpoint's parser does not fit.
+TAG = re.compile(r"</?((?:(?!no_)\w+[:_])?think(?:ing)?)>", re.IGNORECASE)
+THINK = (("[THINK]", "[/THINK]"), ("◁think▷", "◁/think▷"), ("<|START_THINKING|>", "<|END_THINKING|>"), ("<|channel>thought", "<channel|>"))
+UNPAIRED = ("<|channel|>", "<|think", "<think ", "<|begin_of_thought|>")
 CALL_ITEMS, RESULT_ITEMS = ("function_call", "custom_tool_call"), ("function_call_output", "custom_tool_call_output")
 CALLS = (
     "<tool_call", "<function=", "<function_call", "<invoke ", "[TOOL_CALLS]", "<|python_tag|>", "<|tool_call", "<TOOLCALL>", "<｜tool▁call", "<｜tool_call",
-    "<minimax:tool_call>", "<seed:tool_call>", "<longcat_tool_call>", "<|START_ACTION|>", " to=functions.",
+    "<minimax:tool_call>", "<seed:tool_call>", "<longcat_tool_call>", "<|START_ACTION|>", "<start_function_call>", "<｜DSML｜", "<|action_start|>",
+    "<xai:function_call",
 )
+CALLS_WITHOUT_TAG = ("[TOOL_CALLS]", " to=functions.", "functools[{", "```tool_code", "✿FUNCTION✿")
 
 
 def text_in(content) -> str:
@@ -170,18 +175,21 @@ def text_in(content) -> str:
 
 def may_think(text: str) -> bool:
     """Whether marks of reasoning can be in a text; nearly all texts are done with the search for single characters."""
-    return (">" in text and ("think" in text or "THINKING|" in text or "channel" in text)) or ("]" in text and "THINK]" in text) or "\u25b7" in text
+    if ">" in text and ("think" in text or "THINK" in text or "Think" in text or "channel" in text or "of_thought|" in text):
+        return True
+    return ("]" in text and "THINK]" in text) or "\u25b7" in text or (text.startswith("analysis") and "assistantfinal" in text)
 
 
 def split_thoughts(text: str) -> tuple[list[str | None], str]:
     """Reasoning that stands in the text, and the answer. A thought that does not end is followed by None.
 
-    `<think>…</think>` at the start and a lone `</think>` are reasoning; marks in any other place raise Unclear.
+    `<think>…</think>` at the start and a lone `</think>` are reasoning; marks in any other place raise Unclear, as do gpt-oss's channels,
+    whose marks the endpoint may have left out: `analysis…assistantfinal…`.
     """
     if not may_think(text):
         return [], text
-    found = [pair for pair in THINK if pair[0] in text or pair[1] in text]
-    if len(found) > 1 or "<|channel|>" in text:
+    found = [pair for pair in THINK if pair[0] in text or pair[1] in text] + [(f"<{name}>", f"</{name}>") for name in set(TAG.findall(text))]
+    if len(found) > 1 or any(mark in text for mark in UNPAIRED) or (text.startswith("analysis") and "assistantfinal" in text):
         raise Unclear("reasoning in the text that cannot be told from the answer")
     if not found:
         return [], text
@@ -197,19 +205,33 @@ def split_thoughts(text: str) -> tuple[list[str | None], str]:
     return thoughts, rest.lstrip("\n")
 
 
+def answer_in(text: str) -> str:
+    """The text without reasoning, as far as that can be told."""
+    try:
+        return split_thoughts(text)[1]
+    except Unclear:
+        return text
+
+
+@lru_cache(64)
+def bare_calls(tools: tuple[str, ...]) -> tuple[re.Pattern, re.Pattern]:
+    """Find a call of one of the tools: anywhere in JSON, and in JSON or Python at the begin of a line."""
+    names = "|".join(map(re.escape, tools))
+    named = rf'"(?:name|tool|tool_name|function)"\s*:\s*"(?:{names})"'
+    return re.compile(named), re.compile(rf"^[ \t]*(?:(?:\[\s*)?\{{\s*{named}|\[(?:{names})\()", re.MULTILINE)
+
+
 def call_in_text(text: str, tools: tuple[str, ...] = ()) -> str | None:
     """How a call that was left in the text begins, or None. With the names of the tools, bare JSON and Python calls are found, too."""
-    if "<" in text or "[TOOL_CALLS]" in text:
-        for mark in CALLS:
-            if mark in text:
-                return mark
-    if tools:
-        start = text.lstrip()
-        if start.startswith("```"):  # a block of code
-            start = start.partition("\n")[2].lstrip()
-        if start.startswith(("[", "{")):
-            return next((name for name in tools if f'"name": "{name}"' in text or f'"name":"{name}"' in text or start.startswith(f"[{name}(")), None)
-    return None
+    for mark in (*(CALLS if "<" in text else ()), *CALLS_WITHOUT_TAG):
+        if mark in text:
+            return mark
+    if not tools or "{" not in text and "[" not in text:
+        return None
+    inside, at_begin = bare_calls(tools)
+    start = text.removeprefix("```json").lstrip()
+    found = at_begin.search(text) or start.startswith(("[", "{")) and inside.search(start)
+    return found[0].strip() if found else None
 
 
 def thoughts_in(item: dict) -> list[str]:
@@ -353,3 +375,9 @@ def answer_key(seen: Said, arguments: list | None = None) -> int:
 def tools_offered(row: dict) -> list[dict]:
     """The tool definitions in the row. Without any, the agent may have brought its own: the row cannot tell."""
     return list_of(dict_of(row, "responses_create_params"), "tools") or list_of(row["response"], "tools")
+
+
+def names_of(tools) -> tuple[str, ...]:
+    """The names of tool definitions, as the Responses API or a chat endpoint writes them."""
+    given = [tool.get("function") if isinstance(tool.get("function"), dict) else tool for tool in tools if isinstance(tool, dict)] if isinstance(tools, list) else []
+    return tuple(str(tool["name"]) for tool in given if tool.get("name"))

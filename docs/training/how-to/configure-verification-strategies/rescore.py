@@ -25,7 +25,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from rollouts import REPEAT, TASK, BadInput, dict_of, dumps, lines, masked, writing
+from rollouts import REPEAT, TASK, BadInput, dict_of, dumps, lines, masked, unmeasured, writing
 
 SERVER = "_ng_environment_server"
 
@@ -38,16 +38,13 @@ def rows_of(path: Path) -> dict[tuple, dict]:
         if not all(isinstance(part, int) for part in key):
             raise BadInput(f"{path}, line {number} is no rollout with {TASK} and {REPEAT}. Give the file that gym eval run wrote.")
         kept = {name: row[name] for name in (SERVER, "failure_kind", "failure_reason", "_ng_failure_class", "reward") if name in row}
-        found[key] = kept | {"agent": dict_of(row, "agent_ref").get("name"), "masked": masked(row)}
+        found[key] = kept | {"agent": dict_of(row, "agent_ref").get("name"), "masked": masked(row), "counts": unmeasured(row) is None}
     return found
 
 
 def rewards(rows: dict[tuple, dict]) -> dict[tuple, float]:
     """Task and repeat -> reward, for every row that counts."""
-    return {
-        key: float(row["reward"]) for key, row in rows.items()
-        if not row["masked"] and "_ng_failure_class" not in row and isinstance(row.get("reward"), (int, float))
-    }
+    return {key: float(row["reward"]) for key, row in rows.items() if row["counts"]}
 
 
 def beside(path: Path, ending: str) -> Path:

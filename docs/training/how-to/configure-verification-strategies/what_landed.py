@@ -15,7 +15,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from rollouts import REPEAT, TASK, BadInput, dict_of, lines, masked
+from rollouts import REPEAT, TASK, BadInput, dict_of, lines, masked, unmeasured
 
 
 def readable(text: object, most: int = 10_000) -> str:
@@ -36,7 +36,7 @@ def place_of(row: dict) -> str:
     if masked(row):
         return readable(f"masked: {row.get('failure_kind') or 'no failure_kind'}")
     kind = f" ({row['failure_kind']})" if row.get("failure_kind") else ""
-    return readable(f"scored {row['reward']:.2f}{kind}") if isinstance(row.get("reward"), (int, float)) else "no reward"
+    return readable(unmeasured(row) or f"scored {row['reward']:.2f}{kind}")
 
 
 def landed(path: Path, wanted: str | None) -> tuple[Counter, dict[str, list[float]]]:

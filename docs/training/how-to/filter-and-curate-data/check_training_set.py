@@ -5,17 +5,11 @@ from __future__ import annotations
 from collections import Counter
 
 from doubts import Repeats, contradiction
+from rollout_to_chat import IN_A_ROW, convert
 from rollouts import (
-    KINDS, TASK, BadInput, Said, Unclear, answer_key, call_in_text, dumps, kind_of, lines, prompt_key, prompt_of, said, split_thoughts, task_of,
-    tools_offered, unanswered, unmeasured,
+    KINDS, TASK, BadInput, NoChat, Said, Unclear, answer_in, answer_key, call_in_text, dumps, kind_of, lines, names_of, prompt_key, prompt_of, said,
+    split_thoughts, task_of, tools_offered, unanswered, unmeasured,
 )
-
-
-
-def names_of(tools) -> tuple[str, ...]:
-    """The names of tool definitions, as the Responses API or a chat endpoint writes them."""
-    given = [tool.get("function") if isinstance(tool.get("function"), dict) else tool for tool in tools if isinstance(tool, dict)] if isinstance(tools, list) else []
-    return tuple(str(tool.get("name")) for tool in given if tool.get("name"))
 
 
 def text_faults(text: str, tools: tuple[str, ...], where: str) -> list[str]:
@@ -105,6 +99,10 @@ def of_rollout(row: dict) -> list[str]:
         return [f"not usable: {why}"]
     seen = said(row)
     found = ["a tool call without its result"] if seen.lost else []
+    try:
+        convert(row)
+    except NoChat as reason:  # others are no fault of a rollout
+        found += [IN_A_ROW] if str(reason) == IN_A_ROW else []
     for text in seen.texts:
         found += text_faults(text, names_of(tools_offered(row)), "output")
     why = contradiction(row, answered(seen), [(call.name, call.arguments) for call in seen.calls], row["reward"])
@@ -113,10 +111,7 @@ def of_rollout(row: dict) -> list[str]:
 
 def answered(seen: Said) -> str:
     """What was answered, without the reasoning, as far as it can be told."""
-    try:
-        return "".join(split_thoughts(text)[1] for text in seen.texts)
-    except Unclear:
-        return "".join(seen.texts)
+    return "".join(map(answer_in, seen.texts))
 
 
 class Run:

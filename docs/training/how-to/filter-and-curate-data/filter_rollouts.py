@@ -42,7 +42,7 @@ from collections import Counter, defaultdict
 from pathlib import Path
 
 from rollout_filters import OF_ONE, OF_TASK, Candidate, Tasks, ValidCalls, answer, by_task
-from rollouts import REPEAT, BadInput, Rollouts, Seen, digest, group_of, lines, key_of, raw_lines, writing
+from rollouts import REPEAT, BadInput, Rollouts, Seen, digest, dumps, group_of, lines, loads, key_of, raw_lines, writing
 
 
 class Verdicts:
@@ -159,7 +159,9 @@ def told(path: Path, rollouts: int) -> str:
 
 
 def rejected(raw: bytes, stage: str, reason: str) -> bytes:
-    """A line with two more fields in front, the rest as it was."""
+    """A line with two more fields in front, the rest as it was; those of an earlier filter give way."""
+    if b'"rejected_b' in raw:
+        raw = dumps({name: value for name, value in loads(raw).items() if name not in ("rejected_by", "rejected_because")})
     start = json.dumps({"rejected_by": stage, "rejected_because": reason}, ensure_ascii=True)[:-1].encode()
     rest = raw.strip()[1:]
     return start + (b"" if rest.lstrip() == b"}" else b", ") + rest + b"\n"

@@ -13,18 +13,11 @@ from collections import Counter, defaultdict
 from pathlib import Path
 
 from rollout_to_chat import convert
-from rollouts import BadInput, NoChat, Rollouts, cut_off, digest, dumps, key_of, lines, masked, prompt_of, text_in, unmeasured, writing
+from rollouts import BadInput, NoChat, Rollouts, as_cell, cut_off, digest, dumps, key_of, lines, masked, prompt_of, said, text_in, unmeasured, writing
 from set_helpers import fail, group_reader, listed
 
 VERDICTS = ("good", "bad", "unsure")
 COLUMNS = ("verdict", "note", "task_index", "rollout_index", "group", "reward", "question", "answer", "expected")
-# What makes a spreadsheet take a cell for a formula; the full-width signs do in some languages.
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-
-
-def as_cell(value):
-    """Text that a spreadsheet shows as text. Numbers stay numbers."""
-    return f"'{value}" if isinstance(value, str) and value.lstrip("' ").startswith(FORMULA) else value
 
 
 def csv_line(values) -> str:
@@ -34,13 +27,24 @@ def csv_line(values) -> str:
 
 
 def from_cell(text: str) -> str:
-    return text[1:] if text.startswith("'") and text.lstrip("' ").startswith(FORMULA) else text
+    return text[1:] if text.startswith("'") and as_cell(text) != text else text
 
 
 def review_key(row: dict, number: int) -> tuple[str, str]:
     """Task and repeat as a sheet names them; a rollout without a repeat by its line."""
     task, repeat = key_of(row)
-    return str(task), str(repeat) if repeat is not None else f"line {number}"
+    return key_in(str(task)), str(repeat) if repeat is not None else f"line {number}"
+
+
+def key_in(text: str) -> str:
+    """A number or name of a sheet, without what a spreadsheet or `as_cell` changed of it: 3.0 is 3."""
+    text = " ".join(from_cell(text).split())
+    return text[:-2] if text.endswith(".0") and text[:-2].isdecimal() else text
+
+
+def as_number(text: str) -> int | str:
+    """A whole number as one, so that a spreadsheet sorts it; all that is no plain number stays text."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 16 and text == str(int(text)) else text
 
 
 def asked(row: dict) -> str:
@@ -53,11 +57,12 @@ def asked(row: dict) -> str:
 
 def shown(row: dict) -> str:
     """All that the model said and called, and what came back, for a person to read."""
+    parts = []
     try:
         _, completion, _ = convert(row)
-    except NoChat as reason:
-        return f"({reason})"
-    parts = []
+    except NoChat as reason:  # no training row, but a person can judge it all the same
+        found = said(row)
+        return "\n".join([f"({reason})", *filter(None, found.texts), *(f"{call.name}({call.arguments})" for call in found.calls)])
     for message in completion:
         if message["content"]:
             parts.append(("" if message["role"] == "assistant" else f"{message['role']}: ") + message["content"])
@@ -103,7 +108,7 @@ def sample(args) -> int:
         task, repeat = review_key(row, number)
         expected = row.get("expected_answer", row.get("expected_answers", ""))
         found.append({
-            "verdict": "", "note": "", "task_index": int(task) if task.isdigit() else task, "rollout_index": int(repeat) if repeat.isdigit() else repeat,
+            "verdict": "", "note": "", "task_index": as_number(task), "rollout_index": as_number(repeat),
             "group": wanted[number].rpartition(", ")[0] if args.blind else wanted[number], "reward": "" if args.blind else row.get("reward"),
             "question": asked(row), "answer": shown(row),
             "expected": "" if args.blind else expected if isinstance(expected, str) else json.dumps(expected, ensure_ascii=False),
@@ -124,11 +129,6 @@ def sample(args) -> int:
     return 0
 
 
-def number_in(text: str) -> str:
-    """A number as the sheet had it before a spreadsheet made 3.0 of 3."""
-    return text[:-2] if text.endswith(".0") and text[:-2].isdigit() else text
-
-
 def read_review(path: Path) -> dict[tuple[str, str], tuple[str, str]]:
     """Verdict and note by task and repeat, from the CSV or JSONL that `sample` wrote and people filled in."""
     sheet = path.suffix == ".csv"
@@ -145,7 +145,7 @@ def read_review(path: Path) -> dict[tuple[str, str], tuple[str, str]]:
     found = {}
     for number, row in given:
         try:
-            key = tuple(number_in(str(row[name]).strip()) for name in ("task_index", "rollout_index"))
+            key = tuple(key_in(str(row[name])) for name in ("task_index", "rollout_index"))
             verdict = (row["verdict"] or "").strip().lower()
         except (KeyError, AttributeError):
             raise BadInput(f"{path}, row {number}: needs the columns verdict, task_index and rollout_index, separated by commas") from None

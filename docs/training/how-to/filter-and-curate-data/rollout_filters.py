@@ -8,7 +8,7 @@ import re
 from array import array
 from collections.abc import Iterator
 
-from rollouts import Call, answer_key, arguments_in, cut_off, field_of, key_of, said, text_in, tokens_of, tools_offered, unmeasured, unanswered
+from rollouts import CALL_ITEMS, RESULT_ITEMS, answer_key, arguments_in, cut_off, field_of, key_of, list_of, said, text_in, tokens_of, tools_offered, unmeasured, unanswered
 
 
 class Candidate:
@@ -73,7 +73,20 @@ def usable(item: Candidate, _) -> str | None:
 def where(item: Candidate, wanted: tuple[str, str]) -> str | None:
     field, value = wanted
     found = field_of(item.row, field)
-    return None if str(found) == value or found is True and value == "true" or found is False and value == "false" else f"{field} is not {value}"
+    return None if value in (str(found), as_json(found)) or same_number(found, value) else f"{field} is not {value}"
+
+
+def as_json(value: object) -> str | None:
+    """Truth values and null as JSON has them."""
+    return {True: "true", False: "false", None: "null"}[value] if value is None or type(value) is bool else None
+
+
+def same_number(found: object, value: str) -> bool:
+    """Whether a number is the one that the text means: 1.0 is 1."""
+    try:
+        return type(found) in (int, float) and found == float(value)
+    except ValueError:
+        return False
 
 
 def whole(item: Candidate, _) -> str | None:
@@ -140,15 +153,23 @@ def required(tool: dict) -> list[str]:
     return [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
 
 
-def texts_of(call: Call) -> tuple[str, str]:
-    """A call and its result, as text to search."""
-    result = call.result if isinstance(call.result, str) else text_in(call.result) or str(call.result or "")
-    return f"{call.name} {call.arguments}", result
+def texts_of(row: dict) -> Iterator[str]:
+    """What the model said, thought and called, and what came back: also results without their calls, and tools that the endpoint runs."""
+    seen = said(row)
+    yield from (*seen.texts, *seen.thoughts, *(f"{call.name} {call.arguments}" for call in seen.calls))
+    for item in list_of(row["response"], "output"):
+        kind, role = item.get("type"), item.get("role")
+        if role == "assistant":
+            yield from (text_in(item[name]) for name in ("reasoning_content", "reasoning") if name in item)
+        elif kind in RESULT_ITEMS or role == "tool":
+            result = item.get("output", item.get("content"))
+            yield result if isinstance(result, str) else text_in(result) or str(result or "")
+        elif role is None and kind != "reasoning" and kind not in CALL_ITEMS:
+            yield str({name: value for name, value in item.items() if name not in ("id", "type", "status")})
 
 
 def drop_matching(item: Candidate, pattern: re.Pattern) -> str | None:
-    texts = [*item.said.texts, *item.said.thoughts, *(text for call in item.said.calls for text in texts_of(call))]
-    return f"matches {pattern.pattern}" if any(pattern.search(text) for text in texts) else None
+    return f"matches {pattern.pattern}" if any(pattern.search(text) for text in texts_of(item.row)) else None
 
 
 def healthy(item: Candidate, verdicts: dict) -> str | None:

@@ -29,12 +29,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rollouts import (
-    BadInput, NoChat, Rollouts, cut_off, dumps, field_of, frozen, lines, lost_calls, prompt_items, may_think, plain, split_thoughts, strict, text_in, tokens_of, type_of, unanswered, writing,
+    BadInput, NoChat, Rollouts, answer_in, cut_off, dumps, field_of, frozen, lines, lost_calls, prompt_items, may_think, plain, split_thoughts, strict, text_in, tokens_of, type_of, unanswered, writing,
 )
 
 __all__ = ["cut_off", "tokens_of", "writing"]
 TEXT_PARTS = ("input_text", "output_text", "text", "summary_text", "reasoning_text")
 REASONING = ("think", "field", "drop")
+IN_A_ROW = "several messages of the model in a row: what came between them is not in the rollout"
 dump = dumps
 
 
@@ -78,12 +79,12 @@ def tool_call(call_id, name, arguments) -> dict:
 
 
 class _Turn:
-    """Assistant items that follow each other: they become one message, as the model saw them."""
+    """Assistant items that follow each other, with one text at most: they become one message, as the model saw them."""
 
-    __slots__ = ("thoughts", "texts", "calls", "reasoning")
+    __slots__ = ("thoughts", "texts", "calls", "reasoning", "spoken")
 
     def __init__(self, reasoning: str) -> None:
-        self.thoughts, self.texts, self.calls, self.reasoning = [], [], [], reasoning
+        self.thoughts, self.texts, self.calls, self.reasoning, self.spoken = [], [], [], reasoning, 0
 
     def think(self, text: str) -> None:
         self.thoughts.append(text)
@@ -101,6 +102,8 @@ class _Turn:
         if thought := item.get("reasoning_content") or item.get("reasoning"):
             self.think(text_of(thought))
         said = text = text_of(item.get("content"))
+        if said and not said.isspace() and answer_in(said).strip():
+            self.spoken += 1
         if self.reasoning != "think" and may_think(text):
             thoughts, text = split_thoughts(text)
             self.thoughts += filter(None, thoughts)
@@ -188,7 +191,7 @@ def convert(rollout: dict, reasoning: str = "think") -> tuple[list[dict], list[d
         raise NoChat(unanswered(rollout))
     turn, start, last, said = None, None, 0, ""
     done: list[dict] = []
-    called, waiting, doubtful, before = set(), 0, False, None
+    called, waiting, doubtful, in_a_row, before = set(), 0, False, False, None
     if params.get("instructions"):
         done.append({"role": "system", "content": text_of(params["instructions"])})
     given = prompt_items(params)
@@ -203,12 +206,13 @@ def convert(rollout: dict, reasoning: str = "think") -> tuple[list[dict], list[d
                 if turn is None:
                     turn = _Turn(reasoning)
                 if own and start is None:
-                    start = len(done)
+                    start, turn.spoken = len(done), 0  # the prompt may begin the answer
                 # A turn that goes on while calls wait for their results: look closer at the end.
                 doubtful |= waiting > 0 and (kind != "function_call" or before != kind)
                 if kind == "message":
                     count = len(turn.calls)
                     said = turn.say(item)
+                    in_a_row |= turn.spoken > 1
                     for call in turn.calls[count:]:
                         called.add(str(call["id"]))
                         waiting += 1
@@ -232,6 +236,8 @@ def convert(rollout: dict, reasoning: str = "think") -> tuple[list[dict], list[d
             before = kind
     if doubtful and lost_calls(given + output, len(given)):
         raise NoChat("a tool call without its result")
+    if in_a_row:  # as of agents that log every step, or of several models: glued together, they are what no model said
+        raise NoChat(IN_A_ROW)
     if start is None:
         raise NoChat(unanswered(rollout) or "no answer: the model said nothing")
     if turn is not None:

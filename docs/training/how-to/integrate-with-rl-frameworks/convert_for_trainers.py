@@ -28,7 +28,7 @@ from pathlib import Path
 
 from rollout_to_chat import arguments_of, convert, dpo_row as pair_of, source_of, text_of, tools_of
 from rollouts import BadInput, NoChat, Seen, Unclear, cut_off, dict_of, dumps, kind_of, lines, loads, masked, prompt_of, row_at, split_thoughts, unusable, writing, KINDS, REPEAT
-from trainer_rows import DATASET_INFO, dpo_row, first_difference, kto_row, sft_row, text, told_tools
+from trainer_rows import DATASET_INFO, dpo_row, first_difference, kto_row, placed, sft_row, text, told_tools
 
 TRAINERS = ("trl", "unsloth", "llamafactory", "ms-swift", "axolotl", "torchtune", "verl", "openrlhf", "nemo-rl", "flat")
 # What a trainer has no loader for, or what this script makes nothing for.
@@ -76,10 +76,10 @@ def mend(message: object) -> dict:
     return mended | ({"tool_calls": calls} if calls else {})
 
 
-def mended(given: object, what: str) -> list[dict]:
+def mended(given: object, what: str, reasoning: str) -> list[dict]:
     if not isinstance(given, list):
         raise NotARow(f"{what} is {'missing or null' if given is None else 'a string' if isinstance(given, str) else 'no list'}, not a list of messages")
-    return [mend(message) for message in given]
+    return [placed(mend(message), reasoning) for message in given]
 
 
 def conversation(prompt: list[dict], answer: list[dict]) -> tuple[list[dict], list[dict]]:
@@ -153,9 +153,9 @@ def sft_parts(args: argparse.Namespace) -> Iterator[tuple | NoChat]:
                     raise NoChat(f"cut off: {why}")
                 yield *convert(row, args.reasoning), source_of(row), False
             elif kind == "completion":
-                yield *conversation(mended(row["prompt"], "prompt"), mended(row["completion"], "completion")), tools_given(row), row.get("source") or {}, True
+                yield *conversation(mended(row["prompt"], "prompt", args.reasoning), mended(row["completion"], "completion", args.reasoning)), tools_given(row), row.get("source") or {}, True
             elif "messages" in row:
-                messages = mended(row["messages"], "messages")
+                messages = mended(row["messages"], "messages", args.reasoning)
                 start = next((place for place, message in enumerate(messages) if message["role"] == "assistant"), len(messages))
                 yield *conversation(messages[:start], messages[start:]), tools_given(row), row.get("source") or {}, False
             else:
@@ -199,9 +199,9 @@ def dpo_parts(args: argparse.Namespace) -> Iterator[tuple | NoChat]:
                     if not cut_off(row):  # a cut-off answer is never the better one
                         best.offer(task, row, offset)
             elif kind == "pair":
-                given = mended(row.get("prompt"), "prompt")
-                prompt, chosen = conversation(given, mended(row["chosen"], "chosen"))
-                yield prompt, chosen, conversation(given, mended(row["rejected"], "rejected"))[1], tools_given(row), row.get("source") or {}
+                given = mended(row.get("prompt"), "prompt", args.reasoning)
+                prompt, chosen = conversation(given, mended(row["chosen"], "chosen", args.reasoning))
+                yield prompt, chosen, conversation(given, mended(row["rejected"], "rejected", args.reasoning))[1], tools_given(row), row.get("source") or {}
             else:
                 raise NotARow(f"neither a rollout nor a pair (prompt, chosen, rejected), but {KINDS[kind]}")
         except NoChat as reason:
@@ -211,7 +211,7 @@ def dpo_parts(args: argparse.Namespace) -> Iterator[tuple | NoChat]:
             try:
                 if best.offset[task] < 0:
                     raise NoChat("every rollout of the task is cut off, masked or without an answer")
-                if best.reward[task] - worst.reward[task] < args.min_gap:
+                if best.reward[task] - worst.reward[task] < args.min_gap - 1e-9:  # 0.7 - 0.2 is a little less than 0.5
                     raise NoChat("no two rollouts of the task differ enough in reward")
                 one, other = row_at(file, best.offset[task]), row_at(file, worst.offset[task])
                 row = pair_of(one, other, args.reasoning)
@@ -361,7 +361,7 @@ def main() -> int:
     parser.add_argument("-o", "--output", type=Path, required=True, help="JSONL; Parquet for sft --for verl; a folder for several trainers")
     parser.add_argument("--min-reward", type=float, default=1.0, help="sft: leave out rollouts below it; kto: good from here (default: %(default)s)")
     parser.add_argument("--min-gap", type=float, default=0.5, help="dpo: least difference of the two rewards (default: %(default)s)")
-    parser.add_argument("--reasoning", choices=("think", "field", "drop"), default="think", help="of rollouts: <think> in the content, the field reasoning_content, or none (default: %(default)s)")
+    parser.add_argument("--reasoning", choices=("think", "field", "drop"), default="think", help="<think> in the content, the field reasoning_content, or none (default: %(default)s, which leaves training sets as they are)")
     parser.add_argument("--first-difference", action="store_true", help="dpo: of answers of several messages, compare the first that differ")
     args = parser.parse_args()
     if wrong := next((CANNOT[args.kind, trainer] for trainer in args.trainers if (args.kind, trainer) in CANNOT), None):

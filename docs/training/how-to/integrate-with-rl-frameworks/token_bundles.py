@@ -18,7 +18,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from rollouts import BadInput, dict_of, dumps, lines, list_of, masked, task_of, writing
+from rollouts import BadInput, Rollouts, Seen, dumps, list_of, masked, task_of, unmeasured, writing
 
 BUNDLE = ("prompt_token_ids", "generation_token_ids", "generation_log_probs")
 
@@ -27,22 +27,30 @@ class Unusable(Exception):
     """Why a rollout must not be trained on."""
 
 
+def bundle(call: dict) -> list[list]:
+    """Prompt, generated ids and their log probabilities of one model call."""
+    given, ids, logs = found = [call.get(key) for key in BUNDLE]
+    if not all(type(part) is list for part in found) or not given or len(ids) != len(logs):
+        raise Unusable("an incomplete bundle of token ids and log probabilities")
+    if not all(type(token) is int and token >= 0 for token in given + ids):
+        raise Unusable("token ids that are no whole numbers")
+    if not all(type(log) in (int, float) and abs(log) < 1e300 for log in logs):
+        raise Unusable("log probabilities that are no finite numbers")
+    return found
+
+
 def trajectory(rollout: dict) -> dict:
     """One rollout as one sequence: prompt_ids, then completion_ids with mask and logprobs of the same length."""
-    if rollout.get("_ng_failure_class"):
-        raise Unusable(f"failed: {rollout['_ng_failure_class']}")
     if masked(rollout):
         raise Unusable("masked: mask_sample is true")
-    if isinstance(rollout.get("reward"), bool) or not isinstance(rollout.get("reward"), (int, float)) or not math.isfinite(rollout["reward"]):
-        raise Unusable("no reward")
+    if why := unmeasured(rollout):
+        raise Unusable(why)
     prompt, completion, mask, logprobs = [], [], [], []
-    calls = [item for item in list_of(dict_of(rollout, "response"), "output") if item.get("generation_token_ids")]
+    calls = [item for item in list_of(rollout["response"], "output") if item.get("generation_token_ids")]
     if not calls:
         raise Unusable("no token ids: is return_token_id_information true?")
     for number, call in enumerate(calls):
-        given, ids, logs = (call.get(key) or [] for key in BUNDLE)
-        if not given or len(ids) != len(logs) or not all(isinstance(log, (int, float)) and math.isfinite(log) for log in logs):
-            raise Unusable("an incomplete bundle of token ids and log probabilities")
+        given, ids, logs = bundle(call)
         if number == 0:
             prompt = list(given)
         seen = prompt + completion
@@ -83,9 +91,11 @@ def main() -> int:
     parser.add_argument("rollouts", type=Path, metavar="ROLLOUTS.jsonl", help="what gym eval run wrote with -o")
     parser.add_argument("-o", "--output", type=Path, required=True, help="the trajectories, one a line")
     args = parser.parse_args()
-    reasons, kept, total = Counter(), [], 0
+    reasons, kept = Counter(), []
+    run, seen = Rollouts(args.rollouts), Seen(args.rollouts)
     try:
-        for total, (*_, rollout) in enumerate(lines(args.rollouts), 1):
+        for line, _, _, rollout in run:
+            seen.add(line, rollout)
             try:
                 kept.append(trajectory(rollout))
             except Unusable as reason:
@@ -97,7 +107,7 @@ def main() -> int:
     except BadInput as error:
         print(f"token_bundles.py: {error}", file=sys.stderr)
         return 2
-    print(report(total, kept, reasons))
+    print("\n".join([*run.notes(), report(run.count, kept, reasons)]))
     return 0 if kept else 1
 
 

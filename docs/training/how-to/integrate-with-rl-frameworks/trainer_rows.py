@@ -50,6 +50,16 @@ def thought_and_text(message: dict) -> tuple[str, str]:
     return "<think>\n{}\n</think>\n\n".format("\n".join(thoughts)) if thoughts else "", rest.lstrip("\n") if thoughts else message["content"]
 
 
+def placed(message: dict, reasoning: str) -> dict:
+    """The message of a training set with its thoughts where --reasoning wants them; "think" leaves them where they are."""
+    if message["role"] != "assistant" or reasoning == "think":
+        return message
+    thoughts, rest = split_thoughts(message["content"])
+    thoughts = [thought for thought in [message.get("reasoning_content"), *thoughts] if thought]
+    moved = {"reasoning_content": "\n".join(thoughts)} if thoughts and reasoning == "field" else {}
+    return {key: value for key, value in message.items() if key != "reasoning_content"} | {"content": rest} | moved
+
+
 def opened(messages: list[dict]) -> list[dict]:
     """Thoughts in the content of the assistant's messages, as templates write them."""
     made = []

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 
+from rollouts import Unclear, call_in_text, names_of, split_thoughts
+
 ROLES = ("system", "developer", "user", "assistant", "tool")
 READ = {"role", "content", "tool_calls", "tool_call_id", "weight"}
 TEXT = ("text", "input_text", "output_text")
@@ -83,10 +85,9 @@ def input_items(chat: list[dict]) -> list[dict]:
         role, content = message["role"], parts(message.get("content"), message["role"])
         if role == "tool":
             call_id = message.get("tool_call_id") or (waiting[0] if waiting else None)
-            if not isinstance(call_id, str):
+            if call_id not in waiting:
                 raise Refused("a tool message that answers no call")
-            if call_id in waiting:
-                waiting.remove(call_id)
+            waiting.remove(call_id)
             items.append({"type": "function_call_output", "call_id": call_id, "output": content})
             continue
         calls = calls_of(message)
@@ -161,10 +162,14 @@ def task_row(row: dict, answer_field: str, calls_field: str | None = None) -> tu
         if last.get("weight") == 0:
             raise Refused("the closing answer has weight 0: it is not one to learn")
         answer = parts(last.get("content"), "assistant")
-        if "</think>" in answer:
-            answer = answer.rpartition("</think>")[2].strip()
+        try:
+            thoughts, rest = split_thoughts(answer)
+        except Unclear:
+            raise Refused("the closing answer holds marks of reasoning that cannot be told from it") from None
+        if thoughts:
+            answer = rest.strip()
             lost.add("<think> of the answer")
-        if "<think>" in answer or "<tool_call>" in answer:
+        if None in thoughts or call_in_text(answer, names_of(row.get("tools"))):
             raise Refused("the closing answer holds reasoning without an end, or a tool call as text")
         if last.get("tool_calls"):
             if not calls_field:

@@ -89,12 +89,13 @@ def prompt(row: dict) -> list[dict]:
 
 
 def said(content: object) -> str:
-    """A content as text: a string, the texts of its parts, the addresses of its pictures."""
+    """A content as text: a string, the texts of its parts, the addresses of its pictures, and what else its parts name, such as files."""
     if not isinstance(content, list):
         return content if isinstance(content, str) else json.dumps(content) if content else ""
     parts = [part for part in content if isinstance(part, dict)]
     pictures = [dict_of(part, "image_url").get("url", part["image_url"]) for part in parts if part.get("image_url")]
-    return "".join([text_in(content), *map(str, pictures)])
+    others = [json.dumps(part, sort_keys=True) for part in parts if not part.get("image_url") and not text_in([part])]
+    return "".join([text_in(content), *map(str, pictures), *others])
 
 
 def parsed(arguments: object) -> str:

@@ -17,7 +17,7 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
-from measuring import BadInput, Rollouts, dict_of, group_of, task_of, unmeasured
+from measuring import BadInput, Rollouts, Seen, group_of, prompt_key, task_of, unmeasured
 from noise import ENOUGH_TASKS, bootstrap, t_quantile, variance_within
 
 POWER = 2.8  # standard errors: 95 % two-sided with 80 % power
@@ -25,13 +25,15 @@ POWER = 2.8  # standard errors: 95 % two-sided with 80 % power
 
 def rewards_of(path: Path, by: str | None) -> tuple[dict[object, list[float]], dict[object, str], dict[object, object]]:
     """Rewards of each task, without masked and failed rollouts, the group of each task, and what it asks."""
-    rewards, groups, prompts = defaultdict(list), {}, {}
-    for _, _, _, row in Rollouts(path):
+    rewards, groups, prompts, seen = defaultdict(list), {}, {}, Seen(path)
+    for number, _, _, row in Rollouts(path):
+        seen.add(number, row)
         if unmeasured(row) is None:
             task = task_of(row)
             rewards[task].append(float(row["reward"]))
             groups[task] = group_of(row, by)
-            prompts.setdefault(task, dict_of(row, "responses_create_params").get("input"))
+            if task not in prompts:
+                prompts[task] = prompt_key(row)
     if not rewards:
         raise BadInput(f"{path} holds no rollouts with a reward.")
     return rewards, groups, prompts

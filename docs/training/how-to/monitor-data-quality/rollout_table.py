@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from measuring import BadInput, Rollouts, health_of, key_of, look, named, prompt_of
-from rollouts import group_of, list_of, text_in
+from rollouts import as_cell, group_of, list_of, text_in
 
 COLUMNS = (
     "task", "repeat", "environment", "reward", "masked", "verdict", "findings", "doubt", "output_tokens", "cut", "calls", "question",
@@ -41,7 +41,7 @@ def last_question(row: dict) -> str:
 
 def cell_of(value: object) -> object:
     """A value that SQLite and a CSV file can hold: numbers and texts as they are, all else as JSON."""
-    if value is None or isinstance(value, (float, str)) or (isinstance(value, int) and abs(value) < 2**63):
+    if value is None or type(value) in (float, str) or (type(value) is int and abs(value) < 2**63):
         return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value  # no lone surrogates
     return json.dumps(value)
 
@@ -51,6 +51,7 @@ def flat(row: dict, verdicts: dict, ids: set[int] | None = None) -> dict:
     looked = look(row)
     _, text, calls, against = looked
     task, repeat = key_of(row)
+    reward = row.get("reward") if type(row.get("reward")) in (int, float) and -1e308 < row["reward"] < 1e308 else None  # nothing else is one
     verdict, identity = verdicts.get(named(row), {}), row["response"].get("id")
     doubts = [f"contradicted: {against}"] if against else []
     doubts += ["call in text"] if looked.of("call_in_text_share") else []
@@ -58,7 +59,7 @@ def flat(row: dict, verdicts: dict, ids: set[int] | None = None) -> dict:
         doubts += ["response.id again"] if hash(identity) in ids else []
         ids.add(hash(identity))
     entry = {
-        "task": task, "repeat": repeat, "environment": group_of(row) or "", "reward": row.get("reward"), "masked": int(looked.of("masked_share")),
+        "task": task, "repeat": repeat, "environment": group_of(row) or "", "reward": reward, "masked": int(looked.of("masked_share")),
         "verdict": verdict.get("verdict", ""), "findings": " ".join(str(finding.get("check")) for finding in list_of(verdict, "findings")),
         "doubt": "; ".join(doubts), "output_tokens": looked.of("output_tokens"), "cut": int(looked.of("cut_share")), "calls": len(calls),
         "question": last_question(row), "answer": text,
@@ -66,11 +67,6 @@ def flat(row: dict, verdicts: dict, ids: set[int] | None = None) -> dict:
         "expected": next((row[key] for key in EXPECTED if key in row), ""), "response_id": identity,
     }
     return {name: cell_of(value) for name, value in entry.items()}
-
-
-def as_text(value: object) -> object:
-    """What a spreadsheet would take for a formula, with an apostrophe before it."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
 
 
 def condition(text: str) -> tuple[str, str]:
@@ -115,7 +111,7 @@ def write_csv(rows: Iterator[dict], path: Path) -> int:
         writer = csv.DictWriter(file, COLUMNS)  # its line ends make it quote a carriage return as well
         writer.writeheader()
         for count, row in enumerate(rows, 1):
-            writer.writerow({name: as_text(value) for name, value in row.items()})
+            writer.writerow({name: as_cell(value) for name, value in row.items()})
     return count
 
 

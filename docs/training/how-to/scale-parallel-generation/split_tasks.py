@@ -28,8 +28,8 @@ def mean_rewards(path: Path, left_out: Counter[str]) -> dict[int, float]:
     seen = Seen(path)
     for number, _, _, row in Rollouts(path):
         seen.add(number, row)
-        if TASK not in row:
-            raise BadInput(f"{path}:{number}: no {TASK}, so it is not known which task this is. Give the file that gym eval run or aggregate wrote")
+        if type(row.get(TASK)) is not int:
+            raise BadInput(f"{path}:{number}: no whole number in {TASK}, so it is not known which task this is. Give the file that gym eval run or aggregate wrote")
         if reason := unmeasured(row):
             left_out[reason] += 1
             continue
@@ -99,7 +99,7 @@ def main() -> int:
         tasks = tasks_of(args.tasks, args.first, bool(args.scored))
         if args.scored:
             rewards, (low, high) = mean_rewards(args.scored, left_out), args.keep
-            tasks = (task for task in tasks if task[TASK] in rewards and low <= rewards[task[TASK]] <= high)
+            tasks = (task for task in tasks if task[TASK] in rewards and low - 1e-9 <= rewards[task[TASK]] <= high + 1e-9)  # the mean of three times 0.7 is a little less
         work.mkdir(parents=True)
         count = split(tasks, work, args.shards)
         work.rename(args.output)
