@@ -347,6 +347,17 @@ def test_what_landed_tells_zeros_masks_and_failures_apart(tmp_path: Path) -> Non
     assert "no rollouts of other" in script("what_landed.py", "a.jsonl", "--agent", "other", cwd=tmp_path).stderr
 
 
+def test_only_finite_numbers_are_scores(tmp_path: Path) -> None:
+    """As in all other guides: no truth value, no text, no NaN, and nothing of a response that failed."""
+    output = {"response": {"output": []}}
+    rows = [rollout(task, reward, **output) for task, reward in enumerate((1.0, True, "1", float("nan"), 10**400))]
+    write(tmp_path / "a.jsonl", *rows, rollout(5, 1.0, response={"status": "failed"}))
+    told = script("what_landed.py", "a.jsonl", cwd=tmp_path)
+    assert told.returncode == 1 and "mean 1.000 of 1 scored" in told.stdout and "2 x the reward is not a number" in told.stdout
+    assert "2 x the reward is not finite" in told.stdout and "1 x failed (failed)" in told.stdout
+    assert "2 shown, of 2 with reward 1" in script("show_rollouts.py", "a.jsonl", "--reward", 1, cwd=tmp_path).stdout
+
+
 def test_what_landed_sees_what_left_no_row_and_what_was_made_up(tmp_path: Path) -> None:
     agent = {"agent_ref": {"name": "math"}}
     write(tmp_path / "a_materialized_inputs.jsonl", *({"_ng_task_index": task, "_ng_rollout_index": 0, **agent} for task in range(3)))

@@ -96,6 +96,48 @@ def test_several_turns_keep_their_order() -> None:
     assert shape(completion) == ["assistant+call", "tool", "assistant+call", "tool", "assistant", "user", "assistant"]
 
 
+@pytest.mark.parametrize("reasoning", chat.REASONING)
+def test_steps_without_what_came_between_are_not_one_answer(reasoning: str) -> None:
+    """As of agents that log every step of a screen, or of several models; rollouts of osworld and of langgraph agents are like this."""
+    for output in (["Open it.", "Click it."], [thought("a"), "Open it.", thought("b"), "Click it."], ["Hm.", called("a"), "So.", result("a"), "Noon."]):
+        with pytest.raises(chat.NoChat, match="several messages of the model in a row"):
+            chat.convert(rollout(*output), reasoning)
+    for output in (["", "4"], ["<think>a</think>", "4"], ["<think>a", "b</think>4"], ["4", {"role": "user", "content": "Sure?"}, "4"], ["Hm.", called("a"), result("a"), "4"]):
+        assert chat.convert(rollout(*output), reasoning)[1][-1]["content"].endswith("4")
+
+
+@pytest.mark.parametrize("empty", [{"summary": []}, {"summary": [], "content": []}, {"summary": [], "content": None, "encrypted_content": "gAAA"}, {}])
+@pytest.mark.parametrize("reasoning", chat.REASONING)
+def test_reasoning_that_the_endpoint_keeps_to_itself_costs_no_row(empty: dict, reasoning: str) -> None:
+    """As of OpenAI's models: dozens of the package's examples have such items."""
+    assert chat.convert(rollout({"type": "reasoning", "id": "r", **empty}, "4"), reasoning)[1] == [{"role": "assistant", "content": "4"}]
+
+
+def test_reasoning_that_is_given_twice_is_kept_once() -> None:
+    row = rollout(said("<think>a</think>4") | {"reasoning_content": "a"})
+    assert [chat.convert(row, reasoning)[1][0] for reasoning in chat.REASONING] == [
+        {"role": "assistant", "content": "<think>a</think>4"}, {"role": "assistant", "reasoning_content": "a", "content": "4"}, {"role": "assistant", "content": "4"}]
+
+
+def test_a_sheet_shows_what_is_no_training_row(tmp_path: Path) -> None:
+    source = write(tmp_path / "in.jsonl", rollout("Open it.", "Click it."), rollout(called("a", arguments="{"), task=1))
+    make(tmp_path, "sample", source, "-o", "review.jsonl")
+    answers = [row["answer"] for row in read(tmp_path / "review.jsonl")]
+    assert answers[0].endswith("\nOpen it.\nClick it.") and answers[1].endswith("get_time({)")
+    assert "1 rows, 1 problems" in make(tmp_path, "check", write(tmp_path / "one.jsonl", rollout("Open it.", "Click it.")), code=1).stdout
+
+
+@pytest.mark.parametrize("name", ["²", "-1", "=cmd", "007", "3.0", "a,b", " x ", "\uff1d", -5])
+def test_a_verdict_finds_its_task_whatever_its_name(tmp_path: Path, name: object) -> None:
+    source = write(tmp_path / "in.jsonl", rollout("4", task=name), rollout("4", task=99))
+    make(tmp_path, "sample", source, "-o", "review.csv")
+    review = tmp_path / "review.csv"
+    lines = review.read_text().splitlines(keepends=True)
+    review.write_text(lines[0] + "".join("good" + line for line in lines[1:]))
+    make(tmp_path, "merge", source, review, "-o", "out.jsonl", "--only-reviewed")
+    assert [row["_ng_task_index"] for row in read(tmp_path / "out.jsonl")] == [name, 99]
+
+
 def test_what_the_prompt_holds_is_no_answer() -> None:
     given = [{"role": "user", "content": "Rome?"}, called("x"), {"role": "user", "content": "Oslo?"}]
     prompt, completion, _ = chat.convert(rollout(called("a"), given=given))
@@ -125,6 +167,9 @@ def test_a_tool_result_that_no_reply_follows_is_cut_off() -> None:
         (rollout("<think>Hm, I"), "no answer: the last reply ends while thinking"),
         (rollout({"role": "user", "content": "Hi"}), "no answer: the model said nothing"),
         (rollout("Hi", given=[]), "no prompt"),
+        (rollout("Hi", params={"previous_response_id": "r"}), "previous_response_id: a part of the prompt is not in the rollout"),
+        (rollout("Hi", params={"prompt": {"id": "p"}}), "prompt: a part of the prompt is not in the rollout"),
+        (rollout("Hi", params={"tools": [{"type": "function"}]}), "a tool without a name"),
         (rollout("Hi", given=" \n"), "no prompt"),
         (rollout({"role": "user", "content": "Question?"}, "Hi"), "the output repeats the prompt"),
         (rollout(called("a", arguments='{"city": NaN}')), "tool-call arguments are not a JSON object"),
@@ -253,6 +298,9 @@ def test_masked_and_empty_rollouts_never_count(tmp_path: Path) -> None:
         (rollout(called("a", arguments="{}"), params={"tools": TOOLS}), ["--valid-calls"], "a call lacks city"),
         (rollout(called("a"), result("a", '{"error": "x"}')), ["--drop-matching", '"error"'], 'matches "error"'),
         (rollout("As an AI model"), ["--drop-matching", "(?i)as an ai"], "matches (?i)as an ai"),
+        (rollout(result("no call", "KEY"), "x"), ["--drop-matching", "KEY"], "matches KEY"),
+        (rollout(said("x") | {"reasoning_content": "KEY"}), ["--drop-matching", "KEY"], "matches KEY"),
+        (rollout({"type": "mcp_call", "name": "f", "arguments": "{}", "output": "KEY"}, "x"), ["--drop-matching", "KEY"], "matches KEY"),
         (rollout("a", metadata={"family": "x"}), ["--where", "metadata.family=None"], "metadata.family is not None"),
     ],
 )
@@ -261,6 +309,20 @@ def test_each_filter_drops_what_it_says(tmp_path: Path, row: dict, filters: list
     kept, rejected, _ = filtered(tmp_path, [row, good], *filters)
     stage = filters[0] if filters[0] in ("--drop-matching", "--where") else " ".join(filters)
     assert kept == [(1, 0)] and rejected[0, 0] == (stage.removeprefix("--"), reason)
+
+
+def test_conditions_compare_values(tmp_path: Path) -> None:
+    row = rollout("x", reward=1.0, level=None, sure=True, name="2")
+    for condition in ("reward=1", "reward=1.0", "level=null", "level=None", "sure=true", "name=2"):
+        assert filtered(tmp_path, [row], "--where", condition)[0] == [(0, 0)], condition
+
+
+def test_rejects_that_are_filtered_again_have_one_reason(tmp_path: Path) -> None:
+    first = write(tmp_path / "in.jsonl", rollout("x", reward=0.0))
+    run("filter_rollouts.py", first, "-o", "kept.jsonl", "--rejects", "once.jsonl", "--min-reward", 1, cwd=tmp_path)
+    run("filter_rollouts.py", "once.jsonl", "-o", "kept.jsonl", "--rejects", "twice.jsonl", "--min-calls", 1, cwd=tmp_path)
+    text = (tmp_path / "twice.jsonl").read_text()
+    assert text.count("rejected_by") == 1 and json.loads(text)["rejected_because"] == "fewer than 1 tool calls"
 
 
 def test_pass_rates_count_what_other_filters_remove(tmp_path: Path) -> None:

@@ -241,8 +241,13 @@ REJECTED = {
     "a legacy function_call: write it as tool_calls": {"messages": [{"role": "user", "content": "x"}, {"role": "assistant", "content": None, "function_call": {"name": "f", "arguments": "{}"}}]},
     "a message that is not to be trained on (weight, loss or train): this script has no column for that": {
         "messages": [{"role": "user", "content": "x"}, {"role": "assistant", "content": "y", "weight": 0}]},
+    "a message that is not to be trained on (weight, loss or train): this script has no column for that ": {
+        "messages": [{"role": "user", "content": "x"}, {"role": "assistant", "content": "y", "weight": 0.5}]},
     "tools are a string, not a list of definitions": {"messages": [{"role": "user", "content": "x"}, {"role": "assistant", "content": "y"}], "tools": "[]x"},
     "legacy functions: write them as tools": {"messages": [{"role": "user", "content": "x"}, {"role": "assistant", "content": "y"}], "functions": [{"name": "f"}]},
+    "images beside the messages: rows are text alone": {"messages": [{"role": "user", "content": "<image>?"}, {"role": "assistant", "content": "y"}], "images": ["a.png"]},
+    "content of type audio": {"messages": [{"role": "user", "content": "x"}, {"role": "user", "content": None, "audio": {"id": "a"}}, {"role": "assistant", "content": "y"}]},
+    "a bad answer: label is false": {"prompt": [{"role": "user", "content": "x"}], "completion": [{"role": "assistant", "content": "y"}], "label": False},
     "no prompt  ": {"messages": [{"role": "user", "content": " "}, {"role": "assistant", "content": "y"}]},
 }
 
@@ -325,6 +330,25 @@ def test_pairs_do_not_depend_on_the_order_of_the_file_and_prefer_whole_answers(f
 
 
 @pytest.mark.gym
+def test_rewards_that_differ_by_the_gap_are_a_pair(folder: Path, gym_python: Path) -> None:
+    """0.7 - 0.2 is 0.49999999999999994 to a computer."""
+    given = [rollout([SAID | {"content": text}], reward=reward, _ng_rollout_index=number) for number, (text, reward) in enumerate((("a", 0.7), ("b", 0.2)))]
+    done = run(gym_python, "convert_for_trainers.py", "dpo", write(folder / "gap.jsonl", *given), "--for", "trl", "-o", "gap_dpo.jsonl", folder=folder)
+    assert counts_of(done.stdout)[1] == 1, done.stdout + done.stderr
+
+
+def test_reasoning_of_training_sets_goes_where_it_is_wanted(folder: Path, gym_python: Path) -> None:
+    user = {"role": "user", "content": "2+2?"}
+    given = [{"messages": [user, {"role": "assistant", "content": "<think>plan</think>4"}]}, {"messages": [user, {"role": "assistant", "content": "5", "reasoning_content": "plan"}]},
+             {"messages": [user, {"role": "assistant", "content": "6<think>plan</think>"}]}]
+    source = write(folder / "thoughts.jsonl", *given)
+    for reasoning, wanted in (("think", given), ("drop", [{"content": "4"}, {"content": "5"}]), ("field", [{"content": text, "reasoning_content": "plan"} for text in "45"])):
+        done = run(gym_python, "convert_for_trainers.py", "sft", source, "--for", "trl", "-o", "thoughts_sft.jsonl", "--reasoning", reasoning, folder=folder)
+        made = [row["messages"][1] for row in rows(folder / "thoughts_sft.jsonl")]
+        assert made == [row["messages"][1] if "messages" in row else {"role": "assistant"} | row for row in wanted]
+        assert ("1 left out: reasoning in the text that cannot be told from the answer" in done.stdout) == (reasoning != "think")
+
+
 def test_pairs_of_several_messages(folder: Path, gym_python: Path) -> None:
     uneven = [copy.deepcopy(r) for r in ROLLOUTS if r["_ng_task_index"] == 11]
     for one in uneven:
@@ -752,16 +776,35 @@ def test_bundles_become_masks(modules) -> None:
     ([called([1, 2], [3]), called([1], [5])], {}, "not contiguous"),
     ([SAID], {}, "no token ids"),
     ([called([1], [2], generation_log_probs=[])], {}, "incomplete bundle"),
-    ([called([1], [2], generation_log_probs=[None])], {}, "incomplete bundle"),
+    ([called([1], [2], generation_log_probs=[None])], {}, "log probabilities that are no finite numbers"),
+    ([called([1], [2], generation_log_probs=[10**400])], {}, "log probabilities that are no finite numbers"),
+    ([called([1], [2], generation_log_probs=[True])], {}, "log probabilities that are no finite numbers"),
+    ([called([1], [2], generation_log_probs={"0": -1})], {}, "incomplete bundle"),
+    ([called([1], [2], generation_token_ids="2")], {}, "incomplete bundle"),
+    ([called([1], [2], generation_token_ids=2)], {}, "incomplete bundle"),
+    ([called("ab", [2])], {}, "incomplete bundle"),
+    ([called([1.5, "x"], [2])], {}, "token ids that are no whole numbers"),
+    ([called([1], [None])], {}, "token ids that are no whole numbers"),
     ([called([], [2])], {}, "incomplete bundle"),
     ([called([1], [2])], {"mask_sample": True}, "masked"),
-    ([called([1], [2])], {"_ng_failure_class": "cancelled"}, "failed: cancelled"),
+    ([called([1], [2])], {"_ng_failure_class": "cancelled"}, "failed .cancelled"),
     ([called([1], [2])], {"reward": None}, "no reward"),
+    ([called([1], [2])], {"reward": 10**400}, "the reward is not finite"),
+    ([called([1], [2])], {"reward": "1"}, "the reward is not a number"),
+    ([], {"response": {"status": "failed", "output": [called([1], [2])]}}, "failed .failed"),
 ])
 def test_a_rollout_that_does_not_fit_is_named(modules, output: list, more: dict, reason: str) -> None:
     bundles = modules("token_bundles")
     with pytest.raises(bundles.Unusable, match=reason):
         bundles.trajectory(rollout(output, **more))
+
+
+def test_a_file_of_two_runs_or_of_another_kind_is_refused(folder: Path) -> None:
+    one = rollout([called([1, 2], [3])])
+    for given, said in (([one, one], "tokens.jsonl:2: task 0, repeat 0 is there twice"), ([{"messages": []}], "tokens.jsonl:1: no rollout, but a chat row")):
+        write(folder / "tokens.jsonl", *given)
+        done = run(sys.executable, "token_bundles.py", "tokens.jsonl", "-o", "bundles.jsonl", folder=folder)
+        assert done.returncode == 2 and said in done.stderr and done.stderr.count("\n") == 1
 
 
 @proves("token-ids-not-contiguous", "no-token-ids")

@@ -193,6 +193,10 @@ PICTURE = [{"type": "text", "text": "What is it?"}, {"type": "image_url", "image
     (chat(("user", "One?"), ("assistant", "")), "closing answer is empty"),
     (chat(("user", "One?"), ("assistant", "<think>1 and 1")), "reasoning without an end"),
     (chat(("user", "One?"), ("assistant", "<tool_call>{}</tool_call>")), "a tool call as text"),
+    (chat(("user", "One?"), ("assistant", "[THINK]1 and 1")), "reasoning without an end"),
+    (chat(("user", "One?"), ("assistant", "2<think>1 and 1</think>")), "marks of reasoning that cannot be told from it"),
+    (chat(("user", "One?"), ("assistant", '{"name": "f", "arguments": {}}'), tools=[{"type": "function", "function": {"name": "f"}}]), "a tool call as text"),
+    (chat(("user", "One?"), ("assistant", {"tool_calls": [CALL]}), ("tool", {"tool_call_id": "c2", "content": "1"}), ("assistant", "1")), "a tool message that answers no call"),
     (chat(("user", "One?"), ("assistant", "1"), ("assistant", "2")), "two assistant messages"),
     (chat(("assistant", "1")), "no prompt before the answer"),
     (chat(("human", "One?"), ("assistant", "1")), "whose role is none of"),
@@ -232,6 +236,19 @@ def test_chat_rows_become_the_task_that_they_are(tmp_path: Path) -> None:
     assert call["expected_answers"] == [{"name": "weather", "arguments": {"city": "Rome"}}] and len(call["responses_create_params"]["input"]) == 1
     assert [item.get("call_id") for item in steps["responses_create_params"]["input"]] == [None, "call_1_0", "call_1_0"]
     assert joined["expected_answer"] == "four" and thought["expected_answer"] == "4"
+
+
+@pytest.mark.parametrize("text", ["<thinking>easy</thinking>4", "[THINK]easy[/THINK]\n4", "easy</think> 4", "<seed:think>easy</seed:think>4"])
+def test_no_reasoning_is_in_the_expected_answer(text: str, tmp_path: Path) -> None:
+    write(tmp_path / "a.jsonl", chat(("user", "2+2?"), ("assistant", text)))
+    assert "<think> of the answer" in tool("from-chat", "a.jsonl", "-o", "b.jsonl", cwd=tmp_path).stdout
+    assert json.loads((tmp_path / "b.jsonl").read_text())["expected_answer"] == "4"
+
+
+def test_prompts_that_differ_in_a_file_are_two_tasks(tmp_path: Path) -> None:
+    parts = [{"type": "input_file", "file_id": "a"}, {"type": "input_file", "file_id": "b"}, {"type": "input_audio", "input_audio": {"data": "x"}}, {"type": "input_image", "file_id": "a"}]
+    rows = [{"responses_create_params": {"input": [{"role": "user", "content": [{"type": "input_text", "text": "Sum up."}, part]}]}} for part in parts]
+    assert "4 rows, 4 tasks, 0 rows repeat" in tool("stats", write(tmp_path / "a.jsonl", *rows), cwd=tmp_path).stdout
 
 
 def test_the_same_prompt_is_the_same_task_in_every_kind_of_file(tmp_path: Path) -> None:

@@ -290,11 +290,35 @@ def test_no_json_is_a_traceback(tmp_path: Path, script: str, value: object) -> N
 
 
 def test_a_formula_arrives_as_text(tmp_path: Path) -> None:
-    write(tmp_path / "r.jsonl", *(rollout(task, 0, -1.0, text) for task, text in enumerate(["=1+1", "+1", "-1", "@a", "\t=1", "\r=1", "a=1"])))
+    write(tmp_path / "r.jsonl", *(rollout(task, 0, -1.0, text) for task, text in enumerate(["=1+1", "+1", "-1", "@a", "\t=1", "\r=1", "a=1", " =1", "\n=1", "\uff1d1", "'=1"])))
     assert run("rollout_table.py", "r.jsonl", "-o", "t.csv", cwd=tmp_path).returncode == 0
     with (tmp_path / "t.csv").open(newline="") as lines:
         rows = list(csv.DictReader(lines))
-    assert [row["answer"] for row in rows] == ["'=1+1", "'+1", "'-1", "'@a", "'\t=1", "'\r=1", "a=1"] and rows[0]["reward"] == "-1.0"
+    assert [row["answer"] for row in rows] == ["'=1+1", "'+1", "'-1", "'@a", "'\t=1", "'\r=1", "a=1", "' =1", "'\n=1", "'\uff1d1", "''=1"] and rows[0]["reward"] == "-1.0"
+
+
+def test_the_table_has_no_reward_that_is_no_number(tmp_path: Path) -> None:
+    write(tmp_path / "r.jsonl", *(rollout(task, 0, reward) for task, reward in enumerate((True, "1.0", float("nan"), None, 0.5))))
+    assert run("rollout_table.py", "r.jsonl", "-o", "t.db", cwd=tmp_path).returncode == 0
+    assert sqlite3.connect(tmp_path / "t.db").execute("select count(reward), avg(reward) from rollouts").fetchall() == [(1, 0.5)]
+
+
+def test_times_that_are_none_are_unknown(tmp_path: Path) -> None:
+    rows = [rollout(task, 0) | {"ng_perf": {"total_latency_ms": value}} for task, value in enumerate((10**400, float("nan"), -1, True, 500))]
+    assert metrics_of(write(tmp_path / "r.jsonl", *rows))["seconds"] == 0.5
+
+
+@pytest.mark.parametrize(("script", "options"), [("run_quality.py", ["--by", "kind"])])
+def test_a_group_name_is_one_line_and_steers_no_terminal(tmp_path: Path, script: str, options: list[str]) -> None:
+    told = run(script, write(tmp_path / "r.jsonl", *(rollout(task, 0) | {"kind": f"a\nb\x1b[3{task}m"} for task in range(2))), *options, cwd=tmp_path)
+    assert told.returncode == 0 and "\x1b" not in told.stdout and "a b\\x1b[30m" in told.stdout
+
+
+def test_a_call_that_was_only_thought_of_is_none(tmp_path: Path) -> None:
+    tools = {"responses_create_params": {"input": "Capital?", "tools": [{"type": "function", "name": "find"}]}}
+    texts = ["<think>I could <tool_call> find.</think>Lima", "<think>Hm.</think>\n{\"name\": \"find\"}", 'I look.\n{"name": "find"}']
+    path = write(tmp_path / "r.jsonl", *(rollout(task, 0, 1.0, text) | tools for task, text in enumerate(texts)))
+    assert metrics_of(path)["call_in_text_share"] == pytest.approx(2 / 3)
 
 
 def test_table_names_doubts(tmp_path: Path) -> None:
@@ -435,6 +459,12 @@ def test_compare_refuses_other_prompts(tmp_path: Path) -> None:
     two = write(tmp_path / "two.jsonl", *[rollout(task, 0) | {"responses_create_params": {"input": "other"}} for task in range(3)])
     refused = run("compare_runs.py", one, two, cwd=tmp_path)
     assert refused.returncode == 2 and "3 tasks have the same index and other prompts" in refused.stderr
+    three = write(tmp_path / "three.jsonl", *[rollout(task, 0) | {"responses_create_params": {"input": "other", "instructions": "Be short."}} for task in range(3)])
+    assert "3 tasks have the same index and other prompts" in run("compare_runs.py", two, three, cwd=tmp_path).stderr
+    spaced = write(tmp_path / "spaced.jsonl", *[rollout(task, 0) | {"responses_create_params": {"input": "Other "}} for task in range(3)])
+    assert run("compare_runs.py", two, spaced, cwd=tmp_path).returncode == 0
+    twice = write(tmp_path / "twice.jsonl", *[rollout(0, 0), rollout(0, 0)])
+    assert "twice.jsonl:2: task 0, repeat 0 is there twice" in run("compare_runs.py", twice, one, cwd=tmp_path).stderr
 
 
 def test_a_row_without_a_reward_is_missing(tmp_path: Path) -> None:

@@ -253,6 +253,12 @@ def test_inspect_tells_calls_apart(tmp_path: Path) -> None:
     assert "all repeats: 0 of 1" in run("inspect_run.py", write(tmp_path / "r.jsonl", *rows), cwd=tmp_path).stdout
 
 
+@pytest.mark.parametrize("value", [10**400, float("nan"), -5, True, "1"])
+def test_inspect_has_no_time_of_what_is_none(tmp_path: Path, value: object) -> None:
+    told = run("inspect_run.py", write(tmp_path / "r.jsonl", rollout(0, "x", total=value, calls=1), rollout(1, "x", total=1000, calls=700, tools=value)), cwd=tmp_path)
+    assert told.returncode == 0 and "times of 1 of 2 rollouts" in told.stdout and "tool calls          0.00    0.00      0%" in told.stdout, told.stdout + told.stderr
+
+
 def test_inspect_splits_the_time(tmp_path: Path) -> None:
     rows = [rollout(task, "x", total=1000, calls=700, tools=200) for task in range(3)]
     told = run("inspect_run.py", write(tmp_path / "r.jsonl", *rows, rollout(3, "x")), cwd=tmp_path)

@@ -92,7 +92,7 @@ def test_a_task_is_its_index_or_its_prompt() -> None:
     [
         (rollout("x"), None), (rollout("x", mask_sample=True), "masked"), (rollout("x", instance_config={"mask_sample": True}), "masked"),
         (rollout("x", mask_sample=True, failure_kind="sandbox"), "masked (sandbox)"), (rollout("x", _ng_failure_class="Timeout"), "failed (Timeout)"),
-        (rollout("x", response={"status": "failed"}), "failed (failed)"), (rollout("x", reward=None), "no reward"), (rollout("x", reward=True), "the reward is not a number"),
+        (rollout("x", response={"status": "failed"}), "failed (failed)"), (rollout("x", response={"error": {"code": "server_error"}}), "failed (error)"), (rollout("x", reward=None), "no reward"), (rollout("x", reward=True), "the reward is not a number"),
         (rollout("x", reward=10**400), "the reward is not finite"), (rollout("x", reward=float("nan")), "the reward is not finite"), (rollout(), "no answer: the output is empty"), (rollout(USER), "no answer: the model said nothing"),
         (rollout(" "), "no answer: the last reply is empty"), (rollout(thought("Hm.")), "no answer: the last reply is empty"),
         (rollout("<think>a</think>"), "no answer: the last reply is empty"), (rollout("<think>a"), "no answer: the last reply ends while thinking"),
@@ -102,6 +102,25 @@ def test_a_task_is_its_index_or_its_prompt() -> None:
 )
 def test_what_is_not_usable_says_why(row: dict, reason: str | None) -> None:
     assert reader.unusable(row) == reason
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        (rollout("x"), None), (rollout("x", response={"incomplete_details": {"reason": "max_output_tokens"}}), "max_output_tokens"),
+        (rollout("x", response={"metadata": {"ng_termination_reason": "empty_output"}}), "empty_output"), (rollout("x", response={"status": "in_progress"}), "incomplete"),
+        (rollout("x", {"type": "message", "role": "assistant", "status": "incomplete", "content": "y"}), "incomplete"),
+        (rollout({"type": "function_call", "status": "incomplete", "call_id": "a", "name": "f", "arguments": "{}"}, result("a"), "x"), None),
+    ],
+)
+def test_a_cut_shows_in_any_of_its_signs(row: dict, reason: str | None) -> None:
+    assert reader.cut_off(row) == reason
+
+
+def test_numbers_that_are_no_counts_are_unknown() -> None:
+    assert [reader.number_of({"a": value}, "a") for value in (0, 1.5, -1, True, "1", None, 10**400, float("nan"), float("inf"))] == [0, 1.5, *[None] * 7]
+    assert [reader.tokens_of(rollout("x", response={"usage": {"output_tokens": value}})) for value in (0, 5, -3, 1.5, "5", 10**400)] == [0, 5, *[None] * 4]
+    assert reader.brief("a\n\x1b[31mb\u202ec") == "a \\x1b[31mb\\u202ec"
 
 
 @pytest.mark.parametrize(
@@ -130,13 +149,17 @@ def test_calls_find_their_results(output: list, lost: int, ends: str) -> None:
         ("4", [], "4"), ("<think>a</think>\n\n4", ["a"], "4"), ("a\n</think>4", ["a"], "4"), ("<think>a</think><think>b</think>4", ["a", "b"], "4"),
         ("<think>a", ["a", None], ""), ("[THINK]a[/THINK]4", ["a"], "4"),
         ("<|START_THINKING|>a<|END_THINKING|>4", ["a"], "4"), ("<|channel>thought\na<channel|>4", ["a"], "4"), ("<thought>a</thought>4", [], "<thought>a</thought>4"), ("I think> so", [], "I think> so"),
+        ("<longcat_think>a</longcat_think>4", ["a"], "4"), ("<THINK>a</THINK>4", ["a"], "4"), ("<seed:think>a</seed:think>4", ["a"], "4"),
+        ("a</Thinking>4", ["a"], "4"), ("<nothink>4", [], "<nothink>4"), ("analysis of it: 4", [], "analysis of it: 4"),
     ],
 )
 def test_reasoning_in_the_text_is_found(text: str, thoughts: list, answer: str) -> None:
     assert reader.split_thoughts(text) == (thoughts, answer)
 
 
-@pytest.mark.parametrize("text", ["a</think>b</think>4", "Use `<think>` here", "4<think>a</think>", "<think>a</think>4<think>b</think>", "<|channel|>analysis<|message|>a"])
+@pytest.mark.parametrize("text", ["a</think>b</think>4", "Use `<think>` here", "4<think>a</think>", "<think>a</think>4<think>b</think>", "<|channel|>analysis<|message|>a",
+                                  "analysisa assistantfinal4", "<think>a</THINK>4", "<|think|>a<|end|>4", "<think >a</think>4",
+                                  "<|begin_of_thought|>a<|end_of_thought|><|begin_of_solution|>4<|end_of_solution|>"])
 def test_reasoning_that_cannot_be_told_is_not_guessed(text: str) -> None:
     with pytest.raises(reader.Unclear):
         reader.split_thoughts(text)
@@ -147,6 +170,9 @@ def test_reasoning_that_cannot_be_told_is_not_guessed(text: str) -> None:
     [('<tool_call>\n{"name": "f"}', True), ("<function=f>", True), ("[TOOL_CALLS] [", True), ('{"name": "f", "arguments": {}}', True), ("[f(x=1)]", True),
      ("<|START_ACTION|>[", True), ("<seed:tool_call>", True), ("<longcat_tool_call>f", True), ("<｜tool_calls_begin｜>", True),
      ("<|channel|>commentary to=functions.f <|message|>{}", True), ('```json\n{"name": "f", "arguments": {}}\n```', True), ("```python\nf(1)\n```", False),
+     ('{"name":\n "f"}', True), ('{"tool": "f", "x": 1}', True), ('I look.\n{"name": "f", "arguments": {}}', True), ('{"tool_calls": [{"name": "f"}]}', True),
+     ("commentary to=functions.f {}", True), ("<start_function_call>call:f{}", True), ("<｜DSML｜function_calls>", True), ('functools[{"name": "f"}]', True),
+     ("```tool_code\nf(x=1)\n```", True), ('It is named {"name": "f"}', False), ("[g(x=1)]", False),
      ('{"name": "Rome"}', False), ("a < b", False), ("", False)],
 )
 def test_a_call_in_the_text_is_seen(text: str, found: bool) -> None:

@@ -91,6 +91,22 @@ def test_split_scores_only_tasks_that_have_their_number(tmp_path: Path) -> None:
     assert refused.returncode == 2 and "no _ng_task_index: which rollouts" in refused.stderr and not (tmp_path / "next").exists()
 
 
+@pytest.mark.parametrize("number", ["1", [], {}, None])
+def test_split_refuses_scores_of_tasks_without_a_number(tmp_path: Path, number: object) -> None:
+    write(tmp_path / "tasks.jsonl", task(0) | {"_ng_task_index": 0})
+    write(tmp_path / "rollouts.jsonl", rollout(0) | {"_ng_task_index": number})
+    refused = run("split_tasks.py", "tasks.jsonl", "-o", "next", "--shards", 1, "--scored", "rollouts.jsonl", "--keep", 0, 1, cwd=tmp_path)
+    assert refused.returncode == 2 and refused.stderr.startswith("split_tasks.py: rollouts.jsonl:1: no whole number in _ng_task_index")
+
+
+def test_split_keeps_a_mean_at_the_limit(tmp_path: Path) -> None:
+    """Three times 0.7 has the mean 0.6999999999999998 to a computer."""
+    write(tmp_path / "tasks.jsonl", task(0) | {"_ng_task_index": 0})
+    write(tmp_path / "rollouts.jsonl", *(rollout(0, repeat, reward=0.7) for repeat in range(3)))
+    kept = run("split_tasks.py", "tasks.jsonl", "-o", "next", "--shards", 1, "--scored", "rollouts.jsonl", "--keep", 0.7, 1, cwd=tmp_path)
+    assert kept.returncode == 0, kept.stderr
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

@@ -14,12 +14,14 @@ from typing import NamedTuple
 from jsonl import strict
 
 FINITE = sys.float_info.max
+UNFINISHED = ("incomplete", "in_progress", "queued")
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 LISTS = "the output is a list of lists: an agent with return_transitions: true wrote it"
 
 
 def brief(text: object) -> str:
-    """What a row says, on one line and not too long."""
-    return " ".join(str(text).split())[:120]
+    """What a row says, on one line and not too long; what would steer a terminal as its escapes."""
+    return CONTROL.sub(lambda found: ascii(found[0])[1:-1], " ".join(str(text).split())[:120])
 
 
 def type_of(value: object) -> str:
@@ -50,6 +52,12 @@ def list_of(row: dict, name: str) -> list:
     return [item for item in value if type(item) is dict] if type(value) is list else []
 
 
+def number_of(row: dict, name: str) -> float | None:
+    """A time or a count: a number that is finite and not negative, else None, which is unknown."""
+    value = row.get(name)
+    return value if type(value) in (int, float) and 0 <= value < 1e300 else None
+
+
 def field_of(row: dict, dotted: str):
     """The value of a field such as ``metadata.family``, or None."""
     value = row
@@ -71,8 +79,9 @@ def unmeasured(row: dict) -> str | None:
     """Why the reward of a rollout says nothing about the model, or None."""
     if masked(row):
         return brief(f"masked ({row['failure_kind']})") if row.get("failure_kind") else "masked"
-    status = dict_of(row, "response").get("status")
-    if "_ng_failure_class" in row or status in ("failed", "cancelled"):
+    response = dict_of(row, "response")
+    status = "error" if response.get("error") else response.get("status")
+    if "_ng_failure_class" in row or status in ("failed", "cancelled", "error"):
         return brief(f"failed ({row.get('_ng_failure_class') or status})")
     reward = row.get("reward")
     if reward is None:
@@ -130,13 +139,17 @@ def cut_off(row: dict) -> str | None:
     response = row["response"]
     details, metadata = response.get("incomplete_details"), response.get("metadata")
     reason = type(details) is dict and details.get("reason") or type(metadata) is dict and metadata.get("ng_termination_reason")
-    return brief(reason) if reason else "incomplete" if response.get("status") == "incomplete" else None
+    if reason:
+        return brief(reason)
+    output = response.get("output")
+    last = output[-1] if type(output) is list and output and type(output[-1]) is dict else {}
+    return "incomplete" if response.get("status") in UNFINISHED or last.get("status") == "incomplete" else None
 
 
 def tokens_of(row: dict) -> int | None:
     """Output tokens of the whole rollout, over all its model calls; None if the endpoint did not say."""
     tokens = dict_of(row["response"], "usage").get("output_tokens")
-    return tokens if type(tokens) is int and abs(tokens) < 2**53 else None
+    return tokens if type(tokens) is int and 0 <= tokens < 2**53 else None
 
 
 def has_token_ids(row: dict) -> bool:

@@ -50,7 +50,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         for _, _, _, row in run:
             reward = row.get("reward")  # a row without a reward is no zero
-            if args.reward is not None and not (type(reward) in (int, float) and abs(reward - args.reward) < 1e-6):
+            if args.reward is not None and not (type(reward) in (int, float) and args.reward - 1e-6 < reward < args.reward + 1e-6):
                 continue
             matched += 1
             if len(kept) < args.limit:

@@ -32,12 +32,15 @@ def faults(messages, where: str, tools: tuple[str, ...] = ()) -> list[str]:
         return [f"{where} is {'null' if messages is None else f'a {type(messages).__name__}'}, not a list of messages"]
     if not messages:
         return [f"{where} is empty"]
-    found, waiting = [], set()
+    found, waiting, before = [], set(), None
     for message in messages:
         if not isinstance(message, dict) or "role" not in message:
             kind = message.get("type") if isinstance(message, dict) else type(message).__name__
             found.append(f"{where} holds a {kind}: these are items of the Responses API, templates skip them" if kind else f"{where} holds a message without a role")
             continue
+        if message["role"] == "assistant" == before:
+            found.append(f"{where}: two messages of the assistant in a row")
+        before = message["role"]
         if message["role"] == "tool":
             waiting.discard(str(message.get("tool_call_id")))
         elif waiting:  # an example in a prompt may go on with the user
@@ -48,7 +51,9 @@ def faults(messages, where: str, tools: tuple[str, ...] = ()) -> list[str]:
             found.append(f"{where} has content that is no string, templates render it as text or skip it")
         elif message["role"] == "assistant":
             found += text_faults(content, tools, where)
-        for call in message.get("tool_calls") if isinstance(message.get("tool_calls"), list) else ():
+        calls = message.get("tool_calls") or []
+        found += [] if isinstance(calls, list) else [f"{where} has tool_calls that are no list"]
+        for call in calls if isinstance(calls, list) else ():
             function = call.get("function") if isinstance(call, dict) else None
             if not isinstance(function, dict) or not isinstance(function.get("arguments"), dict):
                 found.append(f"{where} has tool-call arguments that are no object")

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from rollout_filters import Tasks
 from rollouts import (
-    REPEAT, BadInput, Rollouts, Seen, answer_key, cut_off, field_of, group_of, said, task_of, tokens_of, unanswered, unmeasured, writing,
+    REPEAT, BadInput, Rollouts, Seen, answer_key, brief, cut_off, field_of, group_of, said, task_of, tokens_of, unanswered, unmeasured, writing,
 )
 from rollout_to_chat import task_fields
 
@@ -55,7 +55,7 @@ def measure(path: Path, by: str | None, fields: dict | None, success: float) -> 
         if task == len(names):
             labels.append(task_of(row))
             value = fields.get(str(labels[-1])) if fields is not None else field_of(row, by) if by else group_of(row)
-            names.append(str(value))
+            names.append(brief(value))
             answers.append(b"")
             uncut.append(0)
         if why:

@@ -35,6 +35,7 @@ from rollouts import (
 __all__ = ["cut_off", "tokens_of", "writing"]
 TEXT_PARTS = ("input_text", "output_text", "text", "summary_text", "reasoning_text")
 REASONING = ("think", "field", "drop")
+ELSEWHERE = ("previous_response_id", "conversation", "prompt")  # what the endpoint put before the input
 IN_A_ROW = "several messages of the model in a row: what came between them is not in the rollout"
 dump = dumps
 
@@ -92,16 +93,17 @@ class _Turn:
             self.texts.append(f"<think>{text}</think>")
 
     def reason(self, item: dict) -> None:
-        given = item.get("summary") or item.get("content") or ()
+        given = item.get("summary") or item.get("content") or []  # of encrypted reasoning, both are empty
         for part in given if type(given) is list else [given]:
             if text := text_of([part] if type(part) is dict else part):
                 self.think(text)
 
     def say(self, item: dict) -> str:
         """Add a message; the text of it as it was."""
-        if thought := item.get("reasoning_content") or item.get("reasoning"):
-            self.think(text_of(thought))
         said = text = text_of(item.get("content"))
+        thought = text_of(item.get("reasoning_content") or item.get("reasoning"))
+        if thought and not (may_think(said) and thought.strip() in said):  # some endpoints give it twice
+            self.think(thought)
         if said and not said.isspace() and answer_in(said).strip():
             self.spoken += 1
         if self.reasoning != "think" and may_think(text):
@@ -160,6 +162,8 @@ def tools_of(rollout: dict) -> list[dict]:
         if kind != "function":
             raise NoChat(f"tool of type {kind}")
         own = tool["function"] if isinstance(tool.get("function"), dict) else {key: value for key, value in tool.items() if key != "type"}
+        if not isinstance(own.get("name"), str) or not own["name"]:
+            raise NoChat("a tool without a name")
         tools.append({"type": "function", "function": {key: value for key, value in own.items() if value is not None}})
     _tools = given, tools
     return tools
@@ -189,6 +193,8 @@ def convert(rollout: dict, reasoning: str = "think") -> tuple[list[dict], list[d
         raise NoChat("no responses_create_params or no response")
     if not (output := response.get("output")) or type(output) is not list:
         raise NoChat(unanswered(rollout))
+    if elsewhere := next((name for name in ELSEWHERE if params.get(name)), None):
+        raise NoChat(f"{elsewhere}: a part of the prompt is not in the rollout")
     turn, start, last, said = None, None, 0, ""
     done: list[dict] = []
     called, waiting, doubtful, in_a_row, before = set(), 0, False, False, None

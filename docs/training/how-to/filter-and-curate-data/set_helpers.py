@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from rollout_to_chat import task_fields
-from rollouts import TASK, BadInput, Rollouts, field_of, group_of, lines, task_of
+from rollouts import TASK, BadInput, Rollouts, brief, field_of, group_of, lines, task_of
 
 
 def fail(message: str) -> int:
@@ -47,4 +47,4 @@ def group_reader(args) -> Callable[[dict], str]:
             return sources[field].get(str(task_of(row)))
         return group_of(row) if field == "task_source" else field_of(row, field)
 
-    return lambda row: "/".join(str(value(row, field)) for field in args.by)
+    return lambda row: "/".join(brief(value(row, field)) for field in args.by)

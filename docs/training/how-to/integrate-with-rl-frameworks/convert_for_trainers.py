@@ -59,13 +59,15 @@ def mend(message: object) -> dict:
     for name in ("thinking", "reasoning", "reasoning_content"):  # as endpoints and templates name it
         if isinstance(message.get(name), str) and message[name]:
             mended["reasoning_content"] = message[name]
-    content = message.get("content")
+    content = message.get("content") or message.get("refusal")
     if content is not None and not isinstance(content, (str, list)):
         raise NotARow("content that is neither text nor a list of parts")
     mended["content"] = text_of(content)
     if message.get("function_call"):
         raise NoChat("a legacy function_call: write it as tool_calls")
-    if message.get("weight") == 0 or message.get("loss") is False or message.get("train") is False:
+    if message.get("audio"):
+        raise NoChat("content of type audio")
+    if message.get("weight", 1) not in (1, None) or message.get("loss") is False or message.get("train") is False:
         raise NoChat("a message that is not to be trained on (weight, loss or train): this script has no column for that")
     calls = []
     for call in message.get("tool_calls") or ():
@@ -117,8 +119,12 @@ def conversation(prompt: list[dict], answer: list[dict]) -> tuple[list[dict], li
 
 
 def tools_given(row: dict) -> list[dict]:
-    """Tool definitions in chat form, of any of the two forms of OpenAI."""
+    """Tool definitions in chat form, of any of the two forms of OpenAI. Raises NoChat for what a row says beside its messages, too."""
     tools = row.get("tools") or []
+    if beside := [name for name in ("images", "videos", "audios") if row.get(name)]:
+        raise NoChat(f"{beside[0]} beside the messages: rows are text alone")
+    if row.get("label") is False:
+        raise NoChat("a bad answer: label is false")
     if row.get("functions"):
         raise NoChat("legacy functions: write them as tools")
     if not isinstance(tools, list) or not all(isinstance(tool, dict) for tool in tools):

@@ -21,8 +21,8 @@ from typing import NamedTuple
 from doubts import Repeats, contradiction
 from noise import intervals, mean, share
 from rollouts import (
-    LISTS, REPEAT, TASK, BadInput, Rollouts, Seen, answer_in, call_in_text, cut_off, dict_of, field_of, key_of, lines, loads, masked, may_think, names_of,
-    prompt_key, prompt_of, said, strict, task_of, tokens_of, tools_offered, unmeasured,
+    LISTS, REPEAT, TASK, BadInput, Rollouts, Seen, answer_in, brief, call_in_text, cut_off, dict_of, field_of, key_of, lines, loads, masked, may_think, names_of,
+    number_of, prompt_key, prompt_of, said, strict, task_of, tokens_of, tools_offered, unmeasured,
 )
 from rollouts import group_of as environment_of
 
@@ -79,7 +79,7 @@ def json_of(path: Path) -> object:
 def group_of(row: dict, by: str | None) -> str:
     """What a rollout is grouped by: a field, or the environment that it ran in."""
     value = field_of(row, by) if by else environment_of(row)
-    return "-" if value is None else str(value)
+    return "-" if value is None else brief(value)
 
 
 def is_object(arguments: object) -> bool:
@@ -120,14 +120,14 @@ def look(row: dict, success: float = 1.0) -> Look:
         against = contradiction(row, answer_in(texts[-1]) if texts else "", calls, reward, success)
     answer = "\n".join(map(answer_in, texts)) if may_think(text) else text
     names = names_of(tools_offered(row)) if "{" in answer or "[" in answer else ()
-    latency = dict_of(row, "ng_perf").get("total_latency_ms")
+    latency = number_of(dict_of(row, "ng_perf"), "total_latency_ms")
     scored = reward is not None
     return Look((
         reward, float(reward >= success) if scored else None, tokens_of(row), float(cut_off(row) is not None),
         float(not calls and not text.strip()) if told else None, float(bool(calls)) if told else None, float(len(calls)) if told else None,
         sum([not is_object(arguments) for _, arguments in calls]) / len(calls) if calls else None, float(call_in_text(answer, names) is not None),
         float(against is not None) if scored else None, 0.0 if scored else float(masked(row)),
-        latency / 1000 if type(latency) in (int, float) else None,
+        None if latency is None else latency / 1000,
     ), text, calls, against)
 
 

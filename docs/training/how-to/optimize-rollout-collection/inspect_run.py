@@ -13,7 +13,7 @@ import sys
 from collections import Counter, defaultdict
 from pathlib import Path
 
-from rollouts import BadInput, Rollouts, cut_off, dict_of, digest, list_of, said, task_of, unmeasured
+from rollouts import BadInput, Rollouts, cut_off, dict_of, digest, list_of, number_of, said, task_of, unmeasured
 
 PARTS = ("whole rollout", "model calls", "tool calls", "everything else")
 
@@ -24,17 +24,13 @@ def answer(row: dict) -> int:
     return digest(its.texts, [(call.name, call.arguments) for call in its.calls])
 
 
-def number(value: object) -> float:
-    return value if isinstance(value, (int, float)) else 0.0
-
-
 def seconds(row: dict) -> tuple[float, float, float, float] | None:
     """Seconds of one rollout by part, or None if the run did not observe them."""
-    total = dict_of(row, "ng_perf").get("total_latency_ms")
-    calls = dict_of(dict_of(row, "ng_model_call_capture"), "metrics").get("latency_total_ms")
-    if not isinstance(total, (int, float)) or not isinstance(calls, (int, float)):
+    total = number_of(dict_of(row, "ng_perf"), "total_latency_ms")
+    calls = number_of(dict_of(dict_of(row, "ng_model_call_capture"), "metrics"), "latency_total_ms")
+    if total is None or calls is None:
         return None
-    tools = sum(number(call.get("duration_ms")) for call in list_of(dict_of(row, "ng_trajectory"), "tool_calls"))
+    tools = sum(number_of(call, "duration_ms") or 0.0 for call in list_of(dict_of(row, "ng_trajectory"), "tool_calls"))
     return total / 1000, calls / 1000, tools / 1000, max(0.0, total - calls - tools) / 1000
 
 
