@@ -308,9 +308,8 @@ def test_times_that_are_none_are_unknown(tmp_path: Path) -> None:
     assert metrics_of(write(tmp_path / "r.jsonl", *rows))["seconds"] == 0.5
 
 
-@pytest.mark.parametrize(("script", "options"), [("run_quality.py", ["--by", "kind"])])
-def test_a_group_name_is_one_line_and_steers_no_terminal(tmp_path: Path, script: str, options: list[str]) -> None:
-    told = run(script, write(tmp_path / "r.jsonl", *(rollout(task, 0) | {"kind": f"a\nb\x1b[3{task}m"} for task in range(2))), *options, cwd=tmp_path)
+def test_a_group_name_is_one_line_and_steers_no_terminal(tmp_path: Path) -> None:
+    told = run("run_quality.py", write(tmp_path / "r.jsonl", *(rollout(task, 0) | {"kind": f"a\nb\x1b[3{task}m"} for task in range(2))), "--by", "kind", cwd=tmp_path)
     assert told.returncode == 0 and "\x1b" not in told.stdout and "a b\\x1b[30m" in told.stdout
 
 
