@@ -91,10 +91,10 @@ def input_items(chat: list[dict]) -> list[dict]:
             items.append({"type": "function_call_output", "call_id": call_id, "output": content})
             continue
         calls = calls_of(message)
+        if role == "user" and not (content.strip() if isinstance(content, str) else content):
+            raise Refused("an empty user message")
         if content:
             items.append({"role": role, "content": content})
-        elif role == "user":
-            raise Refused("an empty user message")
         for index, (call_id, name, arguments) in enumerate(calls):
             call_id = call_id or f"call_{number}_{index}"
             waiting.append(call_id)
@@ -146,8 +146,12 @@ def task_row(row: dict, answer_field: str, calls_field: str | None = None) -> tu
     if "messages" not in row:
         has = "a task row already" if "responses_create_params" in row else f"its fields are {', '.join(row)}"
         raise Refused(f"no messages, {has}. Rows with a question go through gym dataset render")
+    if "responses_create_params" in row:
+        raise Refused("messages and responses_create_params, of which one is the prompt: drop the other")
     if row.get("functions"):
         raise Refused("legacy functions: rewrite them as tools")
+    if beside := [name for name in ("images", "videos", "audios") if row.get(name)]:
+        raise Refused(f"{beside[0]} beside the messages: write them into the content")
     chat = row["messages"]
     if not isinstance(chat, list) or not chat:
         raise Refused("messages is not a list with messages in it")
@@ -159,8 +163,8 @@ def task_row(row: dict, answer_field: str, calls_field: str | None = None) -> tu
     last = chat[-1]
     if last["role"] == "assistant":
         chat = chat[:-1]
-        if last.get("weight") == 0:
-            raise Refused("the closing answer has weight 0: it is not one to learn")
+        if last.get("weight") == 0 or row.get("label") is False:
+            raise Refused(f"the closing answer has {'weight 0' if last.get('weight') == 0 else 'label false'}: it is not one to learn")
         answer = parts(last.get("content"), "assistant")
         try:
             thoughts, rest = split_thoughts(answer)
