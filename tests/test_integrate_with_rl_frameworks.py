@@ -326,7 +326,32 @@ def test_pairs_do_not_depend_on_the_order_of_the_file_and_prefer_whole_answers(f
         result = run(gym_python, "convert_for_trainers.py", "dpo", "order.jsonl", "--for", "trl", "-o", "order_out.jsonl", folder=folder)
         pair = rows(folder / "order_out.jsonl")[0]
         assert (pair["chosen"][0]["content"], pair["rejected"][0]["content"]) == ("answer 1", "answer 4")
-        assert counts_of(result.stdout) == (2, 1, 1) and "every rollout of the task is cut off, masked or without an answer" in result.stdout
+        assert counts_of(result.stdout) == (2, 1, 1) and "no rollout of the task is usable: masked: mask_sample is true" in result.stdout
+
+
+@pytest.mark.gym
+def test_what_is_no_conversation_costs_no_pair_and_gives_the_reason(folder: Path, gym_python: Path) -> None:
+    def said(task: int, repeat: int, reward: float, *before: dict, **more: object) -> dict:
+        return rollout([*before, SAID | {"content": f"answer {repeat}"}], reward=reward, _ng_task_index=task, _ng_rollout_index=repeat, **more)
+
+    odd = {"type": "mcp_call", "name": "f"}
+    given = [said(0, 0, 1.0), said(0, 1, 0.0), said(0, 2, 2.0, odd), said(0, 3, -1.0, odd), said(1, 0, 1.0), said(1, 1, 0.0, odd), said(2, 0, 1.0), said(3, 0, 0.0, odd)]
+    done = run(gym_python, "convert_for_trainers.py", "dpo", write(folder / "odd.jsonl", *given), "--for", "trl", "-o", "odd_dpo.jsonl", folder=folder)
+    assert [(row["chosen"][0]["content"], row["rejected"][0]["content"]) for row in rows(folder / "odd_dpo.jsonl")] == [("answer 0", "answer 1")]
+    assert set(re.findall(r"left out: (.*)", done.stdout)) == {
+        "only one rollout of the task is usable: item of type mcp_call", "only one rollout of the task, or the better ones are cut off",
+        "no rollout of the task is usable: item of type mcp_call"}
+
+
+def test_forms_without_ids_have_results_in_the_order_of_their_calls(modules) -> None:
+    forms = modules("trainer_rows")
+    calls = [{"id": name, "type": "function", "function": {"name": name, "arguments": {}}} for name in "abc"]
+    results = [{"role": "tool", "tool_call_id": name, "content": f"of {name}"} for name in "cab"]
+    talk = [{"role": "user", "content": "?"}, {"role": "assistant", "content": "", "tool_calls": calls}, *results, {"role": "assistant", "content": "So."}]
+    for text in (json.dumps(forms.flat(talk)), json.dumps(forms.sharegpt(talk))):
+        assert text.index("of a") < text.index("of b") < text.index("of c") < text.index("So.")
+    no_ids = [{"role": "tool", "content": "1"}, {"role": "tool", "content": "2"}]
+    assert forms.in_order([*talk[:2], *no_ids]) == [*talk[:2], *no_ids] and forms.in_order(no_ids) == no_ids
 
 
 @pytest.mark.gym

@@ -27,8 +27,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from rollout_to_chat import arguments_of, convert, dpo_row as pair_of, source_of, text_of, tools_of
-from rollouts import BadInput, NoChat, Seen, Unclear, cut_off, dict_of, dumps, kind_of, lines, loads, masked, prompt_of, row_at, split_thoughts, unusable, writing, KINDS, REPEAT
-from trainer_rows import DATASET_INFO, dpo_row, first_difference, kto_row, placed, sft_row, text, told_tools
+from rollouts import BadInput, NoChat, Seen, Unclear, cut_off, dict_of, dumps, kind_of, lines, masked, prompt_of, row_at, split_thoughts, unusable, writing, KINDS, REPEAT
+from trainer_rows import describe_for_llamafactory, dpo_row, first_difference, kto_row, placed, sft_row, text, told_tools
 
 TRAINERS = ("trl", "unsloth", "llamafactory", "ms-swift", "axolotl", "torchtune", "verl", "openrlhf", "nemo-rl", "flat")
 # What a trainer has no loader for, or what this script makes nothing for.
@@ -192,7 +192,7 @@ class Best:
 
 def dpo_parts(args: argparse.Namespace) -> Iterator[tuple | NoChat]:
     """(prompt, chosen, rejected, tools, source) of each pair. Of rollouts, the best and the worst of each task, read again at the end."""
-    best, worst, seen = Best(1), Best(-1), Seen(args.input)
+    best, worst, seen, lost = Best(1), Best(-1), Seen(args.input), {}
     for number, offset, _, row in lines(args.input):
         try:
             kind = kind_of(row)
@@ -200,10 +200,15 @@ def dpo_parts(args: argparse.Namespace) -> Iterator[tuple | NoChat]:
                 task = seen.add(number, row)
                 best.add(task)
                 worst.add(task)
-                if not unusable(row):
-                    worst.offer(task, row, offset)
-                    if not cut_off(row):  # a cut-off answer is never the better one
-                        best.offer(task, row, offset)
+                try:
+                    usable(row)
+                    convert(row, args.reasoning)
+                except NoChat as reason:
+                    lost.setdefault(task, str(reason))
+                    continue
+                worst.offer(task, row, offset)
+                if not cut_off(row):  # a cut-off answer is never the better one
+                    best.offer(task, row, offset)
             elif kind == "pair":
                 given = mended(row.get("prompt"), "prompt", args.reasoning)
                 prompt, chosen = conversation(given, mended(row["chosen"], "chosen", args.reasoning))
@@ -216,7 +221,9 @@ def dpo_parts(args: argparse.Namespace) -> Iterator[tuple | NoChat]:
         for task in range(len(best.offset)):
             try:
                 if best.offset[task] < 0:
-                    raise NoChat("every rollout of the task is cut off, masked or without an answer")
+                    raise NoChat(f"no rollout of the task is usable: {lost.get(task, 'cut off')}")
+                if best.offset[task] == worst.offset[task]:
+                    raise NoChat(f"only one rollout of the task is usable: {lost[task]}" if task in lost else "only one rollout of the task, or the better ones are cut off")
                 if best.reward[task] - worst.reward[task] < args.min_gap - 1e-9:  # 0.7 - 0.2 is a little less than 0.5
                     raise NoChat("no two rollouts of the task differ enough in reward")
                 one, other = row_at(file, best.offset[task]), row_at(file, worst.offset[task])
@@ -304,18 +311,6 @@ def write(path: Path, rows: Iterator[dict], parquet: bool) -> None:
         raise BadInput(f"{path}: {error.strerror or error}") from None
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def describe_for_llamafactory(output: Path, kind: str) -> None:
-    """LLaMA-Factory finds a file by its entry in dataset_info.json beside it; other entries stay."""
-    info = output.with_name("dataset_info.json")
-    try:
-        entries = loads(info.read_bytes()) if info.exists() else {}
-    except ValueError as error:
-        raise BadInput(f"{info}: not JSON ({error}). Mend it or move it away") from None
-    entries[output.stem] = {"file_name": output.name} | DATASET_INFO[kind]
-    with writing(info, "w") as out:
-        out.write(json.dumps(entries, indent=2) + "\n")
 
 
 class Counts:

@@ -7,8 +7,9 @@ arguments are objects) and tool. `tools` are definitions in chat form.
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
-from rollouts import NoChat, split_thoughts
+from rollouts import BadInput, NoChat, loads, split_thoughts, writing
 
 # The wording with which Qwen's and Hermes' templates show tools, for the loaders that show none.
 TOOLS_TEXT = (
@@ -70,11 +71,25 @@ def opened(messages: list[dict]) -> list[dict]:
     return made
 
 
+def in_order(messages: list[dict]) -> list[dict]:
+    """Results in the order of their calls, for forms that have no ids to tell which is whose."""
+    made: list[dict] = []
+    ids: list = []
+    for message in messages:
+        if message["role"] == "tool":
+            place = next((len(made) - back for back in range(1, len(made) + 1) if made[-back]["role"] != "tool"), -1) + 1
+            made[place:] = sorted([*made[place:], message], key=lambda result: ids.index(result["tool_call_id"]) if result.get("tool_call_id") in ids else len(ids))
+        else:
+            ids = [call["id"] for call in message.get("tool_calls", ())]
+            made.append(message)
+    return made
+
+
 def flat(messages: list[dict]) -> list[dict]:
     """Calls and results as text, equal to what Qwen's and Hermes' templates make of them; results in a row are one user message."""
     made: list[dict] = []
     results = False
-    for message in opened(messages):
+    for message in opened(in_order(messages)):
         content = message["content"]
         if message["role"] == "tool":
             told = f"<tool_response>\n{content}\n</tool_response>"
@@ -119,6 +134,7 @@ def sharegpt(messages: list[dict]) -> tuple[str, list[dict]]:
     """System text and turns for LLaMA-Factory. It takes turns of user or tools and of the assistant in alternation, and drops other rows."""
     system = messages[0]["content"] if messages[0]["role"] == "system" else ""
     turns: list[dict] = []
+    messages = in_order(messages)
     for message in messages[1:] if system or messages[0]["role"] == "system" else messages:
         if message["role"] == "system":
             raise NoChat("a system message after the start: LLaMA-Factory takes one at the start")
@@ -212,3 +228,15 @@ def kto_row(trainer: str, prompt: list, answer: list, tools: list, source: dict,
     if len(answer) > 1:
         raise NoChat("an answer of several messages: this trainer would learn the tool results as well")
     return {"prompt": prompt, "completion": answer, "label": good} | ({"tools": tools} if tools else {}) | {"source": source}
+
+
+def describe_for_llamafactory(output: Path, kind: str) -> None:
+    """LLaMA-Factory finds a file by its entry in dataset_info.json beside it; other entries stay."""
+    info = output.with_name("dataset_info.json")
+    try:
+        entries = loads(info.read_bytes()) if info.exists() else {}
+    except ValueError as error:
+        raise BadInput(f"{info}: not JSON ({error}). Mend it or move it away") from None
+    entries[output.stem] = {"file_name": output.name} | DATASET_INFO[kind]
+    with writing(info, "w") as out:
+        out.write(json.dumps(entries, indent=2) + "\n")
