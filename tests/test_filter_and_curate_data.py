@@ -516,6 +516,13 @@ def profile(task: int, rate: float, rollouts: int = 8, **sample: object) -> dict
             "sample": {"responses_create_params": {"input": f"Q{task}"}, "agent_ref": {"name": "a"}, "task_source": "s", **sample}}
 
 
+def test_a_mean_is_a_number_and_may_be_a_little_less(tmp_path: Path) -> None:
+    """The mean of three times 0.7 is 0.6999999999999998; what is no number, or none that a float holds, is no reward."""
+    rows = [profile(task, 0.5) | {"mean/reward": rate} for task, rate in enumerate((0.7, sum([0.7] * 3) / 3, 10**400, True, "1"))]
+    told = make(tmp_path, "curriculum", write(tmp_path / "profile.jsonl", *rows), "-o", "stages").stdout
+    assert "no reward: 3 tasks" in told and "1-easy.jsonl: 2 tasks" in told, told
+
+
 def test_a_curriculum_goes_from_easy_to_hard(tmp_path: Path) -> None:
     rates = [0, 0.1, 0.25, 0.3, 0.5, 0.7, 0.9, 1, 1]
     write(tmp_path / "p.jsonl", *[profile(n, rate) for n, rate in enumerate(rates)], profile(9, 0.5, rollouts=2))

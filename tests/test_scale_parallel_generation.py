@@ -267,6 +267,13 @@ def test_what_a_prompt_cache_held_is_no_difference(tmp_path: Path) -> None:
     assert run("same_rollouts.py", "a.jsonl", "b.jsonl", cwd=tmp_path).returncode == 0
 
 
+def test_a_whole_number_is_the_same_with_and_without_a_point(tmp_path: Path) -> None:
+    write(tmp_path / "one.jsonl", rollout(0, reward=1))
+    write(tmp_path / "two.jsonl", rollout(0, reward=1.0))
+    told = run("same_rollouts.py", "one.jsonl", "two.jsonl", cwd=tmp_path)
+    assert told.returncode == 0 and "1 rollouts are the same, 0 are not" in told.stdout
+
+
 def test_the_field_that_differs_is_named(tmp_path: Path) -> None:
     for name, text in (("a", "Paris"), ("b", "Rome")):
         write(tmp_path / f"{name}.jsonl", rollout(0, response={"output": [{"content": [{"text": text}]}]}))

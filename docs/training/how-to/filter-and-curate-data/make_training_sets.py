@@ -79,7 +79,7 @@ def curriculum(args) -> int:
         elif row.get("std/reward") == 0 or row.get("min/reward", 0) == row.get("max/reward", 1):
             name = "never" if rate <= args.never else "always"
         else:
-            name = next((name for name, bound in stages if rate >= bound), stages[-1][0])
+            name = next((name for name, bound in stages if rate >= bound - 1e-9), stages[-1][0])
         counts[name] += 1
         rates[name].append(rate)
         replay = name == "always" and digest(args.seed, "replay", row.get(TASK, number)) < args.replay * 2**64

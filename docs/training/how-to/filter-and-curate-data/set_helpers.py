@@ -24,7 +24,7 @@ def listed(run: Rollouts, reasons: Counter) -> str:
 
 
 def is_number(value) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    return type(value) in (int, float) and abs(value) <= sys.float_info.max
 
 
 def group_reader(args) -> Callable[[dict], str]:
@@ -38,7 +38,7 @@ def group_reader(args) -> Callable[[dict], str]:
             for number, _, _, row in lines(args.profile):
                 if not is_number(row.get("mean/reward")):
                     raise BadInput(f"{args.profile}:{number}: no mean/reward. Give the *_reward_profiling.jsonl of gym eval profile")
-                sources[field][str(row.get(TASK))] = next(name for name, bound in (("easy", 0.7), ("medium", 0.3), ("hard", -math.inf)) if row["mean/reward"] >= bound)
+                sources[field][str(row.get(TASK))] = next(name for name, bound in (("easy", 0.7), ("medium", 0.3), ("hard", -math.inf)) if row["mean/reward"] >= bound - 1e-9)
         elif args.profile:
             sources[field] = task_fields(args.profile, field)
 

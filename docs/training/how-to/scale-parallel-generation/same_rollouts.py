@@ -28,9 +28,11 @@ SHOWN = 5
 
 
 def stable(value: object) -> object:
-    """The value without what differs between two runs of the same rollout."""
+    """The value without what differs between two runs of the same rollout; 1.0 is 1."""
     if isinstance(value, dict):
         return {key: stable(part) for key, part in value.items() if key not in VOLATILE}
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
     return [stable(part) for part in value] if isinstance(value, list) else value
 
 
