@@ -113,6 +113,16 @@ def test_reasoning_that_the_endpoint_keeps_to_itself_costs_no_row(empty: dict, r
     assert chat.convert(rollout({"type": "reasoning", "id": "r", **empty}, "4"), reasoning)[1] == [{"role": "assistant", "content": "4"}]
 
 
+@pytest.mark.parametrize("message", [
+    {"content": [{"type": "reasoning_text", "text": "a"}, {"type": "output_text", "text": "4"}]}, {"content": [{"type": "thinking", "thinking": "a"}, {"type": "text", "text": "4"}]},
+    {"content": "4", "thinking": "a"}, {"content": "4", "reasoning": "a"},
+])
+def test_reasoning_of_a_message_is_no_answer(message: dict) -> None:
+    row = rollout({"role": "assistant", **message})
+    assert [chat.convert(row, reasoning)[1][0] for reasoning in chat.REASONING] == [
+        {"role": "assistant", "content": "<think>a</think>4"}, {"role": "assistant", "reasoning_content": "a", "content": "4"}, {"role": "assistant", "content": "4"}]
+
+
 def test_reasoning_that_is_given_twice_is_kept_once() -> None:
     row = rollout(said("<think>a</think>4") | {"reasoning_content": "a"})
     assert [chat.convert(row, reasoning)[1][0] for reasoning in chat.REASONING] == [
@@ -167,6 +177,10 @@ def test_a_tool_result_that_no_reply_follows_is_cut_off() -> None:
         (rollout("<think>Hm, I"), "no answer: the last reply ends while thinking"),
         (rollout({"role": "user", "content": "Hi"}), "no answer: the model said nothing"),
         (rollout("Hi", given=[]), "no prompt"),
+        (rollout({"role": "assistant", "content": [{"type": "reasoning_text", "text": "a"}]}), "no answer: the last reply is empty"),
+        (rollout({"role": "assistant", "content": None, "function_call": {"name": "f", "arguments": "{}"}}, "Hi"), "a message with function_call"),
+        (rollout(said("Hi") | {"audio": {"id": "a"}}), "a message with audio"),
+        (rollout(called("a") | {"namespace": "n"}, result("a"), "Hi"), "a tool call with a namespace"),
         (rollout("Hi", params={"previous_response_id": "r"}), "previous_response_id: a part of the prompt is not in the rollout"),
         (rollout("Hi", params={"prompt": {"id": "p"}}), "prompt: a part of the prompt is not in the rollout"),
         (rollout("Hi", params={"tools": [{"type": "function"}]}), "a tool without a name"),

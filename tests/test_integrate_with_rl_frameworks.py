@@ -246,6 +246,7 @@ REJECTED = {
     "tools are a string, not a list of definitions": {"messages": [{"role": "user", "content": "x"}, {"role": "assistant", "content": "y"}], "tools": "[]x"},
     "legacy functions: write them as tools": {"messages": [{"role": "user", "content": "x"}, {"role": "assistant", "content": "y"}], "functions": [{"name": "f"}]},
     "images beside the messages: rows are text alone": {"messages": [{"role": "user", "content": "<image>?"}, {"role": "assistant", "content": "y"}], "images": ["a.png"]},
+    "content of type reasoning_text": {"messages": [{"role": "user", "content": "x"}, {"role": "assistant", "content": [{"type": "reasoning_text", "text": "a"}, {"type": "text", "text": "y"}]}]},
     "content of type audio": {"messages": [{"role": "user", "content": "x"}, {"role": "user", "content": None, "audio": {"id": "a"}}, {"role": "assistant", "content": "y"}]},
     "a bad answer: label is false": {"prompt": [{"role": "user", "content": "x"}], "completion": [{"role": "assistant", "content": "y"}], "label": False},
     "no prompt  ": {"messages": [{"role": "user", "content": " "}, {"role": "assistant", "content": "y"}]},

@@ -153,23 +153,23 @@ def required(tool: dict) -> list[str]:
     return [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
 
 
-def texts_of(row: dict) -> Iterator[str]:
+def texts_of(item: Candidate) -> Iterator[str]:
     """What the model said, thought and called, and what came back: also results without their calls, and tools that the endpoint runs."""
-    seen = said(row)
+    seen = item.said
     yield from (*seen.texts, *seen.thoughts, *(f"{call.name} {call.arguments}" for call in seen.calls))
-    for item in list_of(row["response"], "output"):
-        kind, role = item.get("type"), item.get("role")
+    for entry in list_of(item.row["response"], "output"):
+        kind, role = entry.get("type"), entry.get("role")
         if role == "assistant":
-            yield from (text_in(item[name]) for name in ("reasoning_content", "reasoning") if name in item)
+            yield from (text_in(entry[name]) for name in ("reasoning_content", "reasoning") if name in entry)
         elif kind in RESULT_ITEMS or role == "tool":
-            result = item.get("output", item.get("content"))
+            result = entry.get("output", entry.get("content"))
             yield result if isinstance(result, str) else text_in(result) or str(result or "")
         elif role is None and kind != "reasoning" and kind not in CALL_ITEMS:
-            yield str({name: value for name, value in item.items() if name not in ("id", "type", "status")})
+            yield str({name: value for name, value in entry.items() if name not in ("id", "type", "status")})
 
 
 def drop_matching(item: Candidate, pattern: re.Pattern) -> str | None:
-    return f"matches {pattern.pattern}" if any(pattern.search(text) for text in texts_of(item.row)) else None
+    return f"matches {pattern.pattern}" if any(pattern.search(text) for text in texts_of(item)) else None
 
 
 def healthy(item: Candidate, verdicts: dict) -> str | None:

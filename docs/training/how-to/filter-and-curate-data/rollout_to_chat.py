@@ -33,7 +33,8 @@ from rollouts import (
 )
 
 __all__ = ["cut_off", "tokens_of", "writing"]
-TEXT_PARTS = ("input_text", "output_text", "text", "summary_text", "reasoning_text")
+TEXT_PARTS = ("input_text", "output_text", "text")
+THOUGHT_PARTS = ("reasoning_text", "summary_text", "reasoning", "thinking")  # of a message
 REASONING = ("think", "field", "drop")
 ELSEWHERE = ("previous_response_id", "conversation", "prompt")  # what the endpoint put before the input
 IN_A_ROW = "several messages of the model in a row: what came between them is not in the rollout"
@@ -95,13 +96,21 @@ class _Turn:
     def reason(self, item: dict) -> None:
         given = item.get("summary") or item.get("content") or []  # of encrypted reasoning, both are empty
         for part in given if type(given) is list else [given]:
-            if text := text_of([part] if type(part) is dict else part):
+            if text := text_of(part.get("text") if type(part) is dict else part):
                 self.think(text)
 
     def say(self, item: dict) -> str:
         """Add a message; the text of it as it was."""
-        said = text = text_of(item.get("content"))
-        thought = text_of(item.get("reasoning_content") or item.get("reasoning"))
+        if lost := next((name for name in ("function_call", "audio") if item.get(name)), None):
+            raise NoChat(f"a message with {lost}")
+        content = item.get("content")
+        if type(content) is list and any([type(part) is dict and part.get("type") in THOUGHT_PARTS for part in content]):
+            for part in content:
+                if type(part) is dict and part.get("type") in THOUGHT_PARTS and (thought := text_of(part.get("text") or part.get("thinking"))):
+                    self.think(thought)
+            content = [part for part in content if type(part) is not dict or part.get("type") not in THOUGHT_PARTS]
+        said = text = text_of(content)
+        thought = text_of(item.get("reasoning_content") or item.get("reasoning") or item.get("thinking"))
         if thought and not (may_think(said) and thought.strip() in said):  # some endpoints give it twice
             self.think(thought)
         if said and not said.isspace() and answer_in(said).strip():
@@ -226,6 +235,8 @@ def convert(rollout: dict, reasoning: str = "think") -> tuple[list[dict], list[d
                     turn.reason(item)
                 else:
                     name = item.get("call_id")
+                    if item.get("namespace"):
+                        raise NoChat("a tool call with a namespace")
                     turn.calls.append(tool_call(name, item.get("name"), item.get("arguments")))
                     called.add(str(name))
                     waiting += 1
@@ -252,8 +263,11 @@ def convert(rollout: dict, reasoning: str = "think") -> tuple[list[dict], list[d
         del done[last:]
     # Mostly the rollout ends with a message of plain text: that is an answer.
     text = said if turn is not None and before == "message" else done[-1]["content"]
-    if (not text or text.isspace() or may_think(text)) and (why := unanswered(rollout)):
-        raise NoChat(why)
+    if not text or text.isspace() or may_think(text):
+        if why := unanswered(rollout):
+            raise NoChat(why)
+        if not done[-1].get("tool_calls") and not answer_in(done[-1]["content"]).strip():
+            raise NoChat("no answer: the last reply is empty")
     while len(done) > 1 and done[0]["role"] == done[1]["role"] == "system":  # many templates take one, at the start
         done[:2] = [{"role": "system", "content": f"{done[0]['content']}\n\n{done[1]['content']}"}]
         start -= 1
