@@ -106,7 +106,7 @@ for path in sorted(pathlib.Path(nemo_gym.__file__).parent.parent.glob("*/*/data/
     good, bad = tmp_path / "good.jsonl", tmp_path / "bad.jsonl"
     subprocess.run([gym_python, "-c", script, good, bad], check=True, capture_output=True)
     code, lines, _ = validate("--kind", "rollout-row", "--older", good)
-    remarks = "14 cut off, 2 masked, 21 with a call without its result, 1 with a tool call in the text, 73 with reasoning in the text"
+    remarks = "14 cut off, 2 masked, 21 with a call without its result, 1 with a tool call in the text, 83 with reasoning in the text"
     assert code == 0 and lines[-1] == f"{good}: 875 rollout rows ({remarks}), 0 faults", lines
     code, lines, _ = validate("--kind", "rollout-row", "--older", "--max-faults", 10_000, bad)
     faulty = {int(match[1]) for line in lines if (match := re.match(rf"{re.escape(str(bad))}:(\d+): ", line))}

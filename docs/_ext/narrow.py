@@ -13,7 +13,7 @@ TABLE = re.compile(r'<table class="([^"]*)">(.*?)</thead>', re.S)
 HEADER = re.compile(r"<th\b[^>]*>(.*?)</th>", re.S)
 TAG = re.compile(r"<[^>]+>")
 CODE = re.compile(r'(<code>)(.*?)(</code>)', re.S)
-LONG = re.compile(r"[^\s<>&]{18,}")
+LONG = re.compile(r"[^\s<>&]{28,}")
 BREAK = re.compile(r"(?<=[\w)}\]])([./_=])(?=\w)")
 
 

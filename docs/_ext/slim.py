@@ -41,12 +41,14 @@ IDLE = [
     (re.compile(r'<span class="std std-\w+">([^<]*)</span>'), r"\1"),
     (re.compile(r'(?<=<a) class="reference internal"|(?<=<tr) class="row-(?:odd|even)"| title="Link to this heading"(?=>#</a>)'), ""),
 ]
+PARAGRAPH = re.compile(r"<p\b.*?</p>", re.S)  # where its lines end in the source says nothing, and compresses worse than a space
 
 
 def leave_out_markup(app, pagename, templatename, context, doctree) -> None:
     for part in {"body", "toc"} & context.keys():
         for idle, needed in IDLE:
             context[part] = idle.sub(needed, context[part])
+        context[part] = PARAGRAPH.sub(lambda its: its[0].replace("\n", " "), context[part])
     if "toc" in context:
         context["toc"] = shallow(context["toc"])
 
