@@ -238,6 +238,14 @@ def test_rescore_counts_the_changes_and_ends_what_gym_leaves(tmp_path: Path) -> 
     assert "--inputs a_materialized_inputs.jsonl --rollouts a.jsonl -o out/b.jsonl --config c.yaml" in arguments
 
 
+def test_rescore_counts_only_numbers_as_rewards(tmp_path: Path) -> None:
+    write(tmp_path / "a.jsonl", rollout(0, 1), rollout(1, True), rollout(2, float("nan")))
+    write(tmp_path / "a_materialized_inputs.jsonl", {})
+    path = fake_gym(tmp_path, "cp a.jsonl out/b.jsonl")
+    done = script("rescore.py", "a.jsonl", "out/b.jsonl", "--config", "c.yaml", cwd=tmp_path, PATH=path)
+    assert "mean reward: 1.000 of 1 -> 1.000 of 1" in done.stdout, done.stderr
+
+
 def test_rescore_keeps_masks_and_environment_servers(tmp_path: Path) -> None:
     """Gym takes them from neither file: 17 masked rows once came back unmasked."""
     rows = [rollout(task, 0.5, _ng_environment_server="words", agent_ref={"name": "a"}) for task in range(20)]

@@ -635,6 +635,9 @@ def test_check_finds_what_a_trainer_would_swallow(tmp_path: Path, proof: Proof) 
     strings = {"messages": [{"role": "user", "content": "?"}, {"role": "assistant", "content": None, "tool_calls": [{"function": {"name": "f", "arguments": "{}"}}]}]}
     found = make(tmp_path, "check", write(tmp_path / "strings.jsonl", strings).name, code=1).stdout
     assert "content that is no string" in found and "arguments that are no object" in found
+    twice = [{"role": "user", "content": "?"}, {"role": "assistant", "content": "a", "tool_calls": {"name": "f"}}, {"role": "assistant", "content": "b"}]
+    found = make(tmp_path, "check", write(tmp_path / "twice.jsonl", {"messages": twice}).name, code=1).stdout
+    assert "two messages of the assistant in a row" in found and "tool_calls that are no list" in found
 
 
 # ---------------------------------------------------------------------------------------------------------------------
