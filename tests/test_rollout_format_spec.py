@@ -363,7 +363,7 @@ def test_tokens_are_asked_for_where_a_trainer_needs_them(tmp_path: Path) -> None
     assert (code, len(lines)) == (0, 3)
     for options in ([], ["--tokens"]):
         code, lines, _ = validate(*options, EXAMPLES / "token_ids_broken.json")
-        assert code == 1 and "prompt_token_ids leaves the tokens so far at position" in lines[0]
+        assert code == 1 and "prompt_token_ids diverges at" in lines[0]
     code, lines, _ = validate("--tokens", EXAMPLES / "single_turn.json")
     assert code == 1 and "has no item with generation_token_ids" in lines[0]
     empty = example("token_ids_several_calls")

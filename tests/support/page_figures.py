@@ -3,7 +3,7 @@
 words         outside code, as rendered
 start         screens until the first command of the job, at 1440 x 900 and 390 x 844; the setup does not count
 dots          share of the output lines that hold `...`, if more than two do
-long          blocks with a line of more than 84 columns
+long          blocks with a line of more than 84 columns, except files of class `wrapped`
 wide          blocks wider than their box, at 1440 and at 390, with every fold and tab open
 unnamed       files shown without their name
 self          links from a page to itself
@@ -62,6 +62,8 @@ def long_blocks(page: SourcePage) -> Iterator[str]:
     for _, block in blocks_of(page.text, page.path):
         text = block.text
         if block.kind == "{literalinclude}":
+            if "wrapped" in block.options.get("class", ""):
+                continue  # holds a string that no line break can shorten; the browser measures it
             if block.options.keys() & {"pyobject", "lines", "start-after", "start-at", "end-before", "end-at"}:
                 continue  # a part: the browser measures it
             path = path_from(block)

@@ -18,6 +18,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import textwrap
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,6 +27,7 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 HERE = Path(__file__).resolve().parent
+COLUMNS = 84
 ENV = "policy_base_url: http://127.0.0.1:8000/v1\npolicy_api_key: none\npolicy_model_name: smollm2-135m-instruct\n"
 WEATHER = {
     "type": "function", "name": "get_weather", "description": "Weather in a city.", "strict": True,
@@ -105,20 +107,21 @@ def collect(folder: Path, name: str, of: str, *options: str, may_fail: bool = Fa
 
 
 def layout(value: object, indent: int = 0, before: int = 0) -> str:
-    """JSON for reading: what fits on one line stands on one line, and lists of numbers fill their lines."""
-    flat = json.dumps(value, ensure_ascii=False)
-    if indent + before + len(flat) <= 118 or not isinstance(value, (dict, list)) or not value:
+    """JSON for reading: what fits on one line stands on one, an object that barely does not on two, and numbers fill their lines."""
+    flat, start = json.dumps(value, ensure_ascii=False), indent + before
+    if start + len(flat) < COLUMNS or not isinstance(value, (dict, list)) or not value:  # after it may stand a comma
         return flat
     pad, end = " " * (indent + 2), "\n" + " " * indent
     if isinstance(value, dict):
+        if start + len(flat) <= 118 and not any(isinstance(v, dict) for v in value.values()):
+            fields = [f"{json.dumps(k)}: {json.dumps(v, ensure_ascii=False)}" for k, v in value.items()]
+            cut = max((n for n in range(1, len(fields)) if start + 2 + len(", ".join(fields[:n])) <= COLUMNS), default=0)
+            rest = " " * (start + 1) + ", ".join(fields[cut:]) + "}"
+            if cut and len(rest) < COLUMNS:
+                return "{" + ", ".join(fields[:cut]) + ",\n" + rest
         return "{\n" + ",\n".join(f"{pad}{json.dumps(k)}: {layout(v, indent + 2, len(k) + 4)}" for k, v in value.items()) + end + "}"
     if all(isinstance(item, (int, float)) for item in value):
-        lines = [[]]
-        for item in map(json.dumps, value):
-            if sum(map(len, lines[-1])) + 2 * len(lines[-1]) + len(item) > 112 - indent:
-                lines.append([])
-            lines[-1].append(item)
-        return "[\n" + ",\n".join(pad + ", ".join(line) for line in lines) + end + "]"
+        return "[\n" + textwrap.fill(flat[1:-1], COLUMNS, initial_indent=pad, subsequent_indent=pad, break_on_hyphens=False) + end + "]"
     return "[\n" + ",\n".join(pad + layout(item, indent + 2) for item in value) + end + "]"
 
 

@@ -147,7 +147,7 @@ def token_chain(row: dict, asked: bool) -> Faults:
         prompt = item["prompt_token_ids"]
         if prompt[:len(seen)] != seen:
             at = next((i for i, (old, new) in enumerate(zip(seen, prompt)) if old != new), len(prompt))
-            yield f"response.output[{number}].prompt_token_ids", f"leaves the tokens so far at position {at} of {len(seen)}"
+            yield f"response.output[{number}].prompt_token_ids", f"diverges at {at} of {len(seen)}"
         seen = prompt + item["generation_token_ids"]
     if asked and not seen:
         yield "response.output", "has no item with generation_token_ids, and the row is not masked"

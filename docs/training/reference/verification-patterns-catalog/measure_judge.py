@@ -146,11 +146,11 @@ def main() -> int:
         stop(f"{endpoint.address} does not answer as a model does: {error}")
     results = summary(rows, said, lambda answer, expected: by_rule(final_answer(answer), expected), sorted(taken)[len(taken) // 2])
     print(f"{args.model}: {results['answers']} answers, {results['right']} of them right")
-    print(f"{'setting':24} agree  wrong accepted  right refused  no verdict  calls per answer")
+    print(f"{'setting':22} agree  wrong accepted  right refused  no verdict calls/answer")
     for setting, its in results["settings"].items():
-        print(f"{setting:24} {its['agree']:5} {its['wrong_accepted']:15} {its['right_refused']:14} {its['no_verdict']:11} {its['calls_per_answer']:17}")
+        print(f"{setting:22} {its['agree']:5} {its['wrong_accepted']:15} {its['right_refused']:14} {its['no_verdict']:11} {its['calls_per_answer']:12}")
     print("verdict changes with the order: {} of {}".format(*results["orders_differ"]))
-    print(f"wrong answers that were refused: {results['refused_wrong_answers']}; accepted once padded: "
+    print(f"wrong answers refused: {results['refused_wrong_answers']}; accepted once padded: "
           f"{results['accepted_once_padded']}, once they ask for SAME: {results['accepted_once_ordered']}")
     if args.output:
         record = {"release": "nemo-gym 0.7.0", "date": date.today().isoformat(), "hardware": args.hardware, "model": args.model}

@@ -35,7 +35,7 @@ def final_answer(text: str) -> str:
 
 
 def normal(text: str) -> str:
-    """One spelling for answers that mean the same: case, articles, final punctuation, numbers."""
+    """One spelling for equal answers: case, articles, final punctuation, numbers."""
     text = unicodedata.normalize("NFKC", text).casefold().strip(" \t\n.!?;:,\"'`*")
     text = re.sub(r"^(?:the|an?) ", "", re.sub(r"\s+", " ", text))
     if re.fullmatch(r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d{1,30})(?:\.\d{1,30})?", text):
@@ -55,7 +55,9 @@ class BinaryServer(SimpleResourcesServer):
     async def verify(self, body: BinaryRequest) -> BinaryResponse:
         answer = final_answer(body.response.output_text)
         reward = float(matches(answer, body.expected_answers))
-        return BinaryResponse(**body.model_dump(), reward=reward, extracted_answer=answer[:200])
+        return BinaryResponse(
+            **body.model_dump(), reward=reward, extracted_answer=answer[:200]
+        )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,7 @@
-"""Composite: a right answer, the right source cited, and brevity. The last two count only where the answer is right."""
+"""Composite: a right answer, the right source cited, and brevity.
+
+The last two count only where the answer is right.
+"""
 
 import re
 from typing import ClassVar
@@ -28,7 +31,7 @@ class CompositeRequest(BaseVerifyRequest):
 class CompositeResponse(BaseMultiRewardVerifyResponse):
     expected_answers: list[str]
     expected_sources: list[int]
-    # Numbers at the top level become metrics; those inside reward_components do not.
+    # Numbers at the top level become metrics; those in reward_components do not.
     correct: float
     cited: float
     brief: float
@@ -47,15 +50,19 @@ class CompositeServer(SimpleResourcesServer):
         text = body.response.output_text
         sources = {int(number) for number in re.findall(r"\[(\d{1,4})\]", text)}
         words = len(text.split())
+        brevity = 2 - words / self.config.brief_words if words else 0.0
         answer = re.sub(r"\s*\[\d{1,4}\]", "", text)
         parts = {
             "correct": float(matches(answer, body.expected_answers)),
             "cited": round(overlap(sources, set(body.expected_sources)), 6),
-            "brief": max(0.0, min(1.0, 2 - words / self.config.brief_words)) if words else 0.0,
+            "brief": max(0.0, min(1.0, brevity)),
         }
-        weighted = sum(weight * parts[name] for name, weight in self.config.weights.items()) / sum(self.config.weights.values())
-        reward = round(parts["correct"] * weighted, 6)
-        return CompositeResponse(**body.model_dump(), **parts, reward=reward, reward_components=parts)
+        weights = self.config.weights
+        total = sum(weight * parts[name] for name, weight in weights.items())
+        reward = round(parts["correct"] * (total / sum(weights.values())), 6)
+        return CompositeResponse(
+            **body.model_dump(), **parts, reward=reward, reward_components=parts
+        )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Continuous: similarity to a reference text (chrF, as translation uses it), from 0.0 to 1.0."""
+"""Continuous: similarity to a reference text (chrF, as translation uses it), 0.0 to 1.0."""
 
 from collections import Counter
 from typing import ClassVar
@@ -15,8 +15,10 @@ from pydantic import Field
 
 class ContinuousConfig(BaseResourcesServerConfig):
     REVERIFY_MODE: ClassVar[ReverifyMode] = ReverifyMode.STATELESS
-    floor: float = 0.2  # texts that have nothing in common still share letters: below it, the reward is 0
-    longest_ratio: float = 3.0  # an answer longer than this, compared with the reference, gets 0
+    # Below it the reward is 0: texts with nothing in common still share letters.
+    floor: float = 0.2
+    # An answer longer than this, compared with the reference, gets 0.
+    longest_ratio: float = 3.0
 
 
 class ContinuousRequest(BaseVerifyRequest):
@@ -33,8 +35,10 @@ def grams(text: str, size: int) -> Counter:
 
 
 def chrf(answer: str, reference: str, longest: int = 6, beta: float = 2.0) -> float:
-    """Character n-gram F-score. ``beta`` 2 weighs recall twice as much as precision."""
-    answer, reference = ("".join(text.split()).casefold() for text in (answer, reference))
+    """Character n-gram F-score. ``beta`` 2 weighs recall twice as much."""
+    answer, reference = (
+        "".join(text.split()).casefold() for text in (answer, reference)
+    )
     precision, recall, orders = 0.0, 0.0, min(longest, len(reference))
     for size in range(1, orders + 1):
         have, want = grams(answer, size), grams(reference, size)
@@ -51,10 +55,13 @@ class ContinuousServer(SimpleResourcesServer):
 
     async def verify(self, body: ContinuousRequest) -> ContinuousResponse:
         answer = body.response.output_text.strip()
-        too_long = len(answer) > self.config.longest_ratio * len(body.reference) + 20
+        longest = self.config.longest_ratio * len(body.reference) + 20
+        too_long = len(answer) > longest
         similarity = 0.0 if too_long else round(chrf(answer, body.reference), 6)
         reward = similarity if similarity >= self.config.floor else 0.0
-        return ContinuousResponse(**body.model_dump(), reward=reward, similarity=similarity)
+        return ContinuousResponse(
+            **body.model_dump(), reward=reward, similarity=similarity
+        )
 
 
 if __name__ == "__main__":

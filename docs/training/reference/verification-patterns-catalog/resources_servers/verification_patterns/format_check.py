@@ -15,15 +15,23 @@ from pydantic import BaseModel, Field, model_validator
 
 
 class Check(BaseModel):
-    kind: Literal["min_words", "max_words", "lines", "pattern", "not_pattern", "json_keys"]
+    kind: Literal[
+        "min_words", "max_words", "lines", "pattern", "not_pattern", "json_keys"
+    ]
     value: int | str | list[str]
 
     @model_validator(mode="after")
     def value_fits(self) -> "Check":
-        """A task row with a broken check is refused with a reason, before it can cost a rollout its score."""
-        wanted = {"json_keys": list, "pattern": str, "not_pattern": str}.get(self.kind, int)
+        """A task row with a broken check is refused with a reason.
+
+        Otherwise it would cost a rollout its score.
+        """
+        kinds = {"json_keys": list, "pattern": str, "not_pattern": str}
+        wanted = kinds.get(self.kind, int)
         if not isinstance(self.value, wanted):
-            raise ValueError(f"the value of {self.kind} must be of type {wanted.__name__}")
+            raise ValueError(
+                f"the value of {self.kind} must be of type {wanted.__name__}"
+            )
         if wanted is str:
             re.compile(self.value)
         return self
@@ -46,7 +54,8 @@ class Check(BaseModel):
 
 class FormatCheckConfig(BaseResourcesServerConfig):
     REVERIFY_MODE: ClassVar[ReverifyMode] = ReverifyMode.STATELESS
-    max_chars: int = 20_000  # no pattern is tried on more: some patterns need quadratic time
+    # No pattern is tried on more: some patterns need quadratic time.
+    max_chars: int = 20_000
 
 
 class FormatCheckRequest(BaseVerifyRequest):
@@ -65,10 +74,16 @@ class FormatCheckServer(SimpleResourcesServer):
 
     async def verify(self, body: FormatCheckRequest) -> FormatCheckResponse:
         text = body.response.output_text.strip()
-        refused = not text or len(text) > self.config.max_chars  # an empty answer breaks everything
-        broken = [check.kind for check in body.checks if refused or not check.holds(text)]
+        # An empty answer breaks everything.
+        refused = not text or len(text) > self.config.max_chars
+        broken = [
+            check.kind for check in body.checks if refused or not check.holds(text)
+        ]
         held = 1 - len(broken) / len(body.checks)
-        return FormatCheckResponse(**body.model_dump(), reward=float(not broken), checks_held=held, broken=broken)
+        reward = float(not broken)
+        return FormatCheckResponse(
+            **body.model_dump(), reward=reward, checks_held=held, broken=broken
+        )
 
 
 if __name__ == "__main__":

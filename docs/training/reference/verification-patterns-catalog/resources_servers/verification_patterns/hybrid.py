@@ -12,19 +12,27 @@ def by_rule(answer: str, expected: str) -> float | None:
     """1.0 or 0.0 where a rule is sure, None where it is not."""
     if matches(answer, [expected]):
         return 1.0
-    numbers = [normal(text).removeprefix("-").replace(".", "", 1).isdigit() for text in (answer, expected)]
-    if not answer or all(numbers):  # two plain numbers that differ need no judge
+    # Two plain numbers that differ need no judge.
+    if not answer or is_number(answer) and is_number(expected):
         return 0.0
     return None
 
 
+def is_number(text: str) -> bool:
+    return normal(text).removeprefix("-").replace(".", "", 1).isdigit()
+
+
 class HybridServer(JudgeServer):
     async def verify(self, body: JudgeRequest) -> HybridResponse:
-        reward = by_rule(final_answer(body.response.output_text), body.expected_answer)
+        answer = final_answer(body.response.output_text)
+        reward = by_rule(answer, body.expected_answer)
         if reward is None:
-            return HybridResponse(**(await super().verify(body)).model_dump(), decided_by="judge")
+            judged = await super().verify(body)
+            return HybridResponse(**judged.model_dump(), decided_by="judge")
         nothing = {"judge_calls": 0, "unparsed_votes": 0, "judge_said": []}
-        return HybridResponse(**body.model_dump(), **nothing, reward=reward, decided_by="rule")
+        return HybridResponse(
+            **body.model_dump(), **nothing, reward=reward, decided_by="rule"
+        )
 
 
 if __name__ == "__main__":

@@ -15,7 +15,8 @@ from pydantic import Field, JsonValue
 
 class PartialCreditConfig(BaseResourcesServerConfig):
     REVERIFY_MODE: ClassVar[ReverifyMode] = ReverifyMode.STATELESS
-    incomplete_cap: float = Field(default=0.6, ge=0, lt=1)  # the most that a record with a gap can earn
+    # The most that a record with a gap can earn.
+    incomplete_cap: float = Field(default=0.6, ge=0, lt=1)
 
 
 class PartialCreditRequest(BaseVerifyRequest):
@@ -29,7 +30,10 @@ class PartialCreditResponse(BaseVerifyResponse):
 
 
 def last_object(text: str) -> dict:
-    """The last JSON object of a text, {} if there is none. 100 tries: an answer full of braces must not cost seconds."""
+    """The last JSON object of a text, {} if there is none.
+
+    100 tries: an answer full of braces must not cost seconds.
+    """
     found, at, decoder = {}, text.find("{"), json.JSONDecoder()
     for _ in range(100):
         if at < 0:
@@ -43,7 +47,7 @@ def last_object(text: str) -> dict:
 
 
 def equal(left: JsonValue, right: JsonValue) -> bool:
-    """Text without case and outer blanks; 3 and 3.0 are equal, true and 1 are not."""
+    """Text without case and outer blanks; 3 equals 3.0, true does not equal 1."""
     if isinstance(left, str) and isinstance(right, str):
         return left.strip().casefold() == right.strip().casefold()
     return left == right and isinstance(left, bool) == isinstance(right, bool)
@@ -54,12 +58,22 @@ class PartialCreditServer(SimpleResourcesServer):
     config: PartialCreditConfig
 
     async def verify(self, body: PartialCreditRequest) -> PartialCreditResponse:
-        given, expected = last_object(body.response.output_text), body.expected_fields
-        right = sum(name in given and equal(given[name], value) for name, value in expected.items())
-        wrong = len(given) - right  # a wrong value and a field too many cost the same: guessing does not pay
+        given = last_object(body.response.output_text)
+        expected = body.expected_fields
+        right = sum(
+            name in given and equal(given[name], value)
+            for name, value in expected.items()
+        )
+        # A wrong value and a field too many cost the same: guessing does not pay.
+        wrong = len(given) - right
         share = max(0, right - wrong) / len(expected)
         reward = 1.0 if share == 1 else round(self.config.incomplete_cap * share, 6)
-        return PartialCreditResponse(**body.model_dump(), reward=reward, fields_right=right, fields_wrong=wrong)
+        return PartialCreditResponse(
+            **body.model_dump(),
+            reward=reward,
+            fields_right=right,
+            fields_wrong=wrong,
+        )
 
 
 if __name__ == "__main__":

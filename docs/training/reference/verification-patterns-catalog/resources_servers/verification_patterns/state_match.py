@@ -1,4 +1,7 @@
-"""State match: replay the tool calls on a fresh copy, and compare where they lead with the expected end state."""
+"""State match: replay the tool calls on a fresh copy of the state.
+
+Then compare where they lead with the expected end state.
+"""
 
 import json
 from typing import ClassVar, Literal
@@ -29,7 +32,8 @@ class SetDevice(BaseModel):
 
 
 class StateMatchConfig(BaseResourcesServerConfig):
-    REVERIFY_MODE: ClassVar[ReverifyMode] = ReverifyMode.STATELESS  # a replay needs no session
+    # A replay needs no session.
+    REVERIFY_MODE: ClassVar[ReverifyMode] = ReverifyMode.STATELESS
 
 
 class StateMatchSeed(BaseSeedSessionRequest):
@@ -57,7 +61,9 @@ class StateMatchServer(SimpleResourcesServer):
         app.post("/set_device")(self.set_device)
         return app
 
-    async def seed_session(self, request: Request, body: StateMatchSeed) -> BaseSeedSessionResponse:
+    async def seed_session(
+        self, request: Request, body: StateMatchSeed
+    ) -> BaseSeedSessionResponse:
         self._homes[request.session[SESSION_ID_KEY]] = dict(body.initial_state)
         return BaseSeedSessionResponse()
 
@@ -65,17 +71,29 @@ class StateMatchServer(SimpleResourcesServer):
         """The tool, as the model sees it during the rollout."""
         return body.apply(self._homes.get(request.session[SESSION_ID_KEY], {}))
 
-    async def verify(self, request: Request, body: StateMatchRequest) -> StateMatchResponse:
-        self._homes.pop(request.session.get(SESSION_ID_KEY), None)  # or the server keeps every rollout in memory
+    async def verify(
+        self, request: Request, body: StateMatchRequest
+    ) -> StateMatchResponse:
+        # Else the server keeps every rollout in memory.
+        self._homes.pop(request.session.get(SESSION_ID_KEY), None)
         home, refused = dict(body.initial_state), 0
-        for call in (item for item in body.response.output if item.type == "function_call"):
+        for call in body.response.output:
+            if call.type != "function_call":
+                continue
             try:
-                arguments = SetDevice.model_validate(json.loads(call.arguments))
-                refused += call.name != "set_device" or "error" in arguments.apply(home)
+                change = SetDevice.model_validate(json.loads(call.arguments))
+                known = call.name == "set_device"
+                refused += not known or "error" in change.apply(home)
             except (ValueError, RecursionError, ValidationError):
                 refused += 1
-        reward = float(home == body.expected_state)  # everything else must be as it was
-        return StateMatchResponse(**body.model_dump(), reward=reward, end_state=home, calls_refused=refused)
+        # Everything else must be as it was.
+        reward = float(home == body.expected_state)
+        return StateMatchResponse(
+            **body.model_dump(),
+            reward=reward,
+            end_state=home,
+            calls_refused=refused,
+        )
 
 
 if __name__ == "__main__":
