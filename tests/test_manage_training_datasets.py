@@ -144,7 +144,7 @@ def test_a_broken_row_never_stops_a_file(command: str, tmp_path: Path) -> None:
     path = tmp_path / "in.jsonl"
     path.write_bytes(b"\xef\xbb\xbf" + "\r\n".join(lines).encode() + b"\r\n\xff\xfe\r\n")
     result = tool(*command.replace("FILE", str(path)).split(), cwd=tmp_path)
-    assert result.returncode == 1 and "35 rows in, 30 out, 5 left out: 2 not JSON (lines 8, 11); 2 not a JSON object (lines 10, 12); 1 not UTF-8 (line 36)" in result.stderr
+    assert result.returncode == 1 and "35 rows in, 30 out, 5 left out:\n  2 not JSON (lines 8, 11)\n  2 not a JSON object (lines 10, 12)\n  1 not UTF-8 (line 36)\n" in result.stderr
     written = [line for p in tmp_path.rglob("*") if p.is_file() and p != path for line in p.open()]
     assert len(written) in (0, 30) and (len(written) == 30) == (not command.startswith(("stats", "rewards")))
 
@@ -166,9 +166,9 @@ def test_no_json_ends_in_a_traceback(command: str, tmp_path: Path) -> None:
     result = tool(*command.replace("FILE", "in.jsonl").split(), cwd=tmp_path)
     assert "Traceback" not in result.stderr and result.returncode in (0, 1), result.stderr
     if "-o out" in command:
-        found = re.search(r"(\d+) rows in, (\d+) out, (\d+) left out: (.*)", result.stderr)
+        found = re.search(r"(\d+) rows in, (\d+) out, (\d+) left out:((?:\n  .*)*| .*)", result.stderr)
         written = len((tmp_path / "out").read_text().splitlines())
-        counted = sum(int(reason.split()[0]) for reason in found[4].split("; ")) if found else 0
+        counted = sum(int(reason.split()[0]) for reason in re.split("\n|; ", found[4].strip())) if found else 0
         assert (int(found[1]) if found else written) == len(rows) == written + counted
 
 
@@ -213,7 +213,7 @@ def test_a_chat_row_is_never_silently_less(row: dict, reason: str, tmp_path: Pat
     write(tmp_path / "a.jsonl", row, chat(("user", "Two?"), ("assistant", "2")))
     result = tool("from-chat", "a.jsonl", "-o", "b.jsonl", cwd=tmp_path)
     assert result.returncode == 1 and len((tmp_path / "b.jsonl").read_text().splitlines()) == 1
-    assert "2 rows in, 1 out, 1 left out: 1 " in result.stderr and reason in result.stderr
+    assert "2 rows in, 1 out, 1 left out:\n  1 " in result.stderr and reason in result.stderr
 
 
 def test_chat_rows_become_the_task_that_they_are(tmp_path: Path) -> None:

@@ -58,11 +58,11 @@ class Count:
             raise BadInput(f"{self.path}: no rows")
         if not self.out:
             return 0
-        told = "; ".join(f"{len(at)} {why} (line{'s' * (len(at) > 1)} {', '.join(map(str, at[:10]))}{', ...' * (len(at) > 10)})" for why, at in self.reasons.items())
-        told = f"{self.path}: {self.rows} rows in, {self.rows - self.out} out, {self.out} left out: {told}"
+        told = [f"{len(at)} {why} (line{'s' * (len(at) > 1)} {', '.join(map(str, at[:10]))}{', ...' * (len(at) > 10)})" for why, at in self.reasons.items()]
+        head = f"{self.path}: {self.rows} rows in, {self.rows - self.out} out, {self.out} left out:"
         if self.out == self.rows:
-            raise BadInput(told)
-        print(told, file=sys.stderr)
+            raise BadInput(f"{head} {'; '.join(told)}")
+        print(head, *told, sep="\n  ", file=sys.stderr)
         return 1
 
 

@@ -57,11 +57,11 @@ def compare(a: dict, b: dict, tasks: list, draws: int, seed: int) -> dict:
 
 def line_of(name: str, result: dict) -> str:
     se, other = result["se"], result["other"]
-    same = f"[{result['delta'] - result['z'] * se:+.3f}, {result['delta'] + result['z'] * se:+.3f}]" if se is not None else "needs repeats"
+    same = f"{result['delta'] - result['z'] * se:+.3f}, {result['delta'] + result['z'] * se:+.3f}" if se is not None else "needs repeats"
     least = f"{POWER * se:.3f}" if se is not None else "-"
-    other = f"[{other[0]:+.3f}, {other[1]:+.3f}]" if other else f"needs {ENOUGH_TASKS} tasks"
-    return (f"{name[:15]:<16}{result['tasks']:>5}{result['a']:>7.3f}{result['b']:>7.3f}{result['delta']:>+8.3f} "
-            f"{same:<17}{other:<17}{least:>6}  {verdict(result)}")
+    other = f"{other[0]:+.3f}, {other[1]:+.3f}" if other else f"needs {ENOUGH_TASKS} tasks"
+    return (f"{name}{result['tasks']:>6} {result['a']:>5.3f} {result['b']:>5.3f} {result['delta']:>+6.3f} "
+            f"{same:<15} {other:<14} {least:>5} {verdict(result)}")
 
 
 def verdict(result: dict) -> str:
@@ -98,10 +98,11 @@ def main(argv: list[str] | None = None) -> int:
     for task in tasks:
         by_group[groups[task]].append(task)
     chosen = {"all": tasks} | (dict(sorted(by_group.items())) if len(by_group) > 1 else {})
-    print(f"{'':<16}{'tasks':>5}{'base':>7}{'cand.':>7}{'delta':>8} {'same tasks, 95 %':<17}{'other tasks, 95 %':<17}{'shows':>6}")
+    width = min(30, max(map(len, chosen)))
+    print(f"{'':{width}} tasks  base cand.  delta {'same tasks':<15} {'other tasks':<14} shows")
     results = {name: compare(a, b, group, args.draws, args.seed) for name, group in chosen.items()}
     for name, result in results.items():
-        print(line_of(name, result))
+        print(line_of(f"{name[:width]:{width}}", result))
     if alone := len(a.keys() ^ b.keys()):
         print(f"{alone} tasks are in one of the runs only and were left out")
     told = [verdict(result) for result in results.values()]
