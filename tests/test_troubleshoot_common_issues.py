@@ -50,7 +50,22 @@ SECRETS = {
     "in-a-list-5": "judge_api_key: [first-of-two, {}]",
     "said-by-the-provider-6": "401 Incorrect API key provided: {}",
     "quoted-in-a-header": "headers={{'x-api-key': '{}'}}",
+    "words of-a-phrase 7": '{{"password": "{}", "user": "me"}}',
+    "words it's-escaped 8": r'body="{{\"password\": \"{}\", \"user\": \"me\"}}"',
+    'words a-quote\\"-inside 9': '"passphrase": "{}"',
+    "words on-a-command-line 10": "curl -u me --password '{}' https://example.com/v1",
 }
+IN_YAML = """judge_password: the first-phrase 1
+db:
+  passphrase: the second-phrase 2  # as it was given
+  private_key: |
+    -----BEGIN PRIVATE KEY-----
+    third-phrase-3
+  user_secret: the fourth
+    phrase-on-two-lines 4
+- cookie: fifth=phrase; sixth=phrase-5
+user: kept-1
+"""
 
 
 @pytest.mark.parametrize("where", ["configuration", "log", "failures"])
@@ -76,8 +91,15 @@ def test_a_key_of_env_yaml_is_removed_wherever_it_stands(tmp_path: Path) -> None
     assert "of-no-shape" not in report + result.stdout and "listed-key" not in report + result.stdout
 
 
+def test_secrets_of_several_words_and_lines_are_removed_from_yaml(tmp_path: Path) -> None:
+    (tmp_path / "said.txt").write_text(IN_YAML)
+    diagnose(tmp_path, "--head", NOBODY, gym="cat said.txt")
+    report = (tmp_path / "report.md").read_text()
+    assert re.findall(r"\S*phrase-?\S*|BEGIN", report) == ["passphrase:"] and "user: kept-1" in report
+
+
 def test_a_report_keeps_what_is_no_secret(tmp_path: Path) -> None:
-    kept = ["max_output_tokens: 512", "return_token_id_information: true", "skip_venv_if_present: false", "extra_body: {top_k: 40}", "api_key: null", "tokens: 17", "KeyError: 'agent_ref'", "Missing key in new metrics: name"]
+    kept = ["max_output_tokens: 512", "return_token_id_information: true", "skip_venv_if_present: false", "extra_body: {top_k: 40}", "api_key: null", "tokens: 17", "KeyError: 'agent_ref'", "judge_api_key: null  # none yet", "api_key: ''", "Missing key in new metrics: name"]
     (tmp_path / "said.txt").write_text("\n".join(kept))
     diagnose(tmp_path, "--head", NOBODY, gym="cat said.txt")
     report = (tmp_path / "report.md").read_text()

@@ -2,7 +2,7 @@
 
     python filter_rollouts.py ROLLOUTS.jsonl -o KEPT.jsonl [--rejects REJECTS.jsonl] FILTER...
 
-The filters run in the order in which you give them, and a rollout must pass them all. `--stage NAME` puts the filters
+A rollout must pass all filters. Their order decides which one a removal is counted for. `--stage NAME` puts the filters
 after it under one name. The first stage is always there: it drops what has no valid reward or no answer.
 
     --where FIELD=VALUE       a field of the rollout, such as task_source or metadata.family, has this value
@@ -18,7 +18,7 @@ after it under one name. The first stage is always there: it drops what has no v
     --varied                  the rollouts of the task did not all get the same reward
     --pass-rate LOW HIGH      share of the task's rollouts with a reward of at least --success
     --min-rollouts N          the task has at least N valid rollouts
-    --distinct                no earlier rollout of the task that got here has the same answer
+    --distinct                no earlier rollout of the task that passes the other filters has the same answer
     --best N                  the N best rollouts of a task; must be the last one
 
 Statistics of a task (--varied, --pass-rate, --min-rollouts) count all its valid rollouts, also those that a filter removes.
@@ -103,7 +103,7 @@ class Verdicts:
                 self.drop_marked(number, self.others(seed, value), f"not among the best {value}")
 
     def copies(self) -> bytearray:
-        """Marks the rollouts that answer like an earlier one of their task that got here."""
+        """Marks the rollouts that answer like an earlier one of their task that nothing has removed."""
         marks = bytearray(len(self.why))
         for _, places in by_task(self.task, len(self.groups)):
             seen: set[int] = set()

@@ -1,4 +1,4 @@
-"""The filters of `filter_rollouts.py`: each takes a rollout and its value, and returns the reason to drop it, or None."""
+"""The filters of `filter_rollouts.py` that look at one rollout or at its task: each returns the reason to drop it, or None."""
 
 from __future__ import annotations
 

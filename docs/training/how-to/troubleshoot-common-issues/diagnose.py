@@ -36,16 +36,20 @@ LAST_ERRORS, LOG_TAIL_BYTES, WIDTH = 15, 5_000_000, 400
 
 SECRET_NAME = r"[\w-]*(?:key|token|secret|pass(?:word|wd|phrase)|credential|authorization|cookie)s?"
 # A value behind a name that sounds like a secret: `name: value`, `"name": "value"`, `--name value`, `name=value`, `name: [a, b]`,
-# and in a log the same with escaped quotes.
+# and in a log the same with escaped quotes. In quotes it may have several words.
 VALUE = r"\[[^\]\n]*\]|(?:Bearer |Basic )?[^\s\"',}\\&]+"
-NAMED = re.compile(rf"(?i)(?<![\w-])(?:(?P<flag>--{SECRET_NAME}[ =])|(?P<name>{SECRET_NAME})(?P<between>[\\\"']*[ \t]*[:=][ \t]*[\\\"']*))(?P<value>{VALUE})")
-LISTED = re.compile(rf"(?im)^(?P<name>[ \t]*{SECRET_NAME}:)(?P<items>(?:\n[ \t]*- .+)+)")
+NAMED = re.compile(
+    rf"(?i)(?<![\w-])(?:(?P<flag>--{SECRET_NAME}[ =])|(?P<name>{SECRET_NAME})(?P<between>[\\\"']*[ \t]*[:=][ \t]*))"
+    rf"(?P<quote>\\*[\"'])?(?P<value>(?(quote)(?:(?!(?P=quote))(?:\\.|[^\n]))+|(?:{VALUE})))"
+)
+# In YAML: the rest of the line, and the lines below it that are indented further or are items of its list.
+BLOCK = re.compile(rf"(?im)^(?P<name>(?P<indent>[ \t]*)(?:- )?{SECRET_NAME}:)(?P<value>(?:[ \t][^\n]*)?(?:\n(?P=indent)(?:[ \t]+|- )[^\n]+)*)$")
 # Values that are secrets wherever they stand.
 SHAPED = re.compile(
-    r"\b(?:(?:sk|pk|rk|nvapi|glpat|xox[abp])-|(?:hf|ghp|gho)_|AKIA|eyJ)[-_A-Za-z0-9.]{12,}|(?<=Bearer )\S+|(?<=://)[^/\s@]+(?=@)"
+    r"\b(?:(?:sk|pk|rk|nvapi|glpat|xox[abp])-|(?:hf|ghp|gho)_|AKIA|eyJ)[-_A-Za-z0-9.]{12,}|(?<=Bearer )[^\s\"',}\\]+|(?<=://)[^/\s@]+(?=@)"
     r"|(?i:(?<=[?&]key=)|(?<=[?&]sig=)|(?<=[?&]token=)|(?<=api key: )|(?<=api key provided: ))[^\s&]+"
 )
-HARMLESS = re.compile(r"(?i)^(?:null|none|true|false|\d{1,6}|\*+|'?\"?)$")
+HARMLESS = re.compile(r"(?i)^(?:null|none|true|false|\d{1,6}|\*+|['\"]*)$")
 # Counts of tokens and names of keys are no secrets, and a report without them is of no use.
 COUNTED = re.compile(r"(?i)^(?:[\w-]*tokens|key|token|keys|[\w-]*_fpath|[\w-]*primary_key)$")
 ERROR = re.compile(r"Error|ERROR|error=|Exception|🚨|finished unexpectedly|status=[45]\d\d|model_retry|Hit \d+ global|Killed|never answered")
@@ -57,11 +61,13 @@ def known_secrets(*texts: str) -> list[str]:
     found = {value for name, value in os.environ.items() if re.fullmatch(f"(?i){SECRET_NAME}", name)}
     for text in texts:
         found |= {match["value"].strip("[]") for match in NAMED.finditer(text) if not is_harmless(match)}
+        found |= {line.strip("-[]\"' \t") for match in BLOCK.finditer(text) if not is_harmless(match) for line in match["value"].splitlines()}
     return sorted((value for value in found if len(value) >= 6), key=len, reverse=True)
 
 
 def is_harmless(match: re.Match) -> bool:
-    return bool(COUNTED.match(match["name"] or "") or HARMLESS.match(match["value"]))
+    value = match["value"].partition(" #")[0].strip()
+    return bool(not value or COUNTED.match((match["name"] or "").strip(" \t-:")) or HARMLESS.match(value))
 
 
 def clean(text: str, secrets: list[str]) -> str:
@@ -69,9 +75,13 @@ def clean(text: str, secrets: list[str]) -> str:
     for secret in secrets:
         text = text.replace(secret, "[removed]")
     text = SHAPED.sub("[removed]", text)
-    text = LISTED.sub(lambda match: match[0] if COUNTED.match(match["name"].strip(" :")) else f"{match['name']} [removed]", text)
-    text = NAMED.sub(lambda match: match[0] if is_harmless(match) else (match["flag"] or match["name"] + match["between"]) + "[removed]", text)
+    text = BLOCK.sub(lambda match: match[0] if is_harmless(match) else f"{match['name']} [removed]", text)
+    text = NAMED.sub(lambda match: match[0] if is_harmless(match) else text_before(match) + "[removed]", text)
     return text.replace(str(Path.home()), "~")
+
+
+def text_before(match: re.Match) -> str:
+    return (match["flag"] or match["name"] + match["between"]) + (match["quote"] or "")
 
 
 class Report:

@@ -61,7 +61,7 @@ class Relay(BaseHTTPRequestHandler):
                 reason = {
                     "object": "error", "type": "BadRequestError", "code": status,
                     "message": f"This model's maximum context length is {reason['n_ctx']} tokens. "
-                               f"However, your request has {reason['n_prompt_tokens']} input tokens.",
+                               f"However, your prompt contains {reason['n_prompt_tokens']} input tokens.",
                 }
             answer = {"error": reason}
         except Gap as gap:
