@@ -8,7 +8,7 @@ import tomllib
 from pathlib import Path
 
 # A build makes a million nodes and keeps them: to look for garbage among them again and again took a quarter of its time.
-gc.set_threshold(1_000_000)
+gc.disable()
 atexit.register(gc.freeze)  # nor at the end: the process goes, and all of them with it
 
 ROOT = Path(__file__).parent
@@ -28,6 +28,7 @@ extensions = [
     "sphinx_copybutton",
     "sphinxext.rediraffe",
     # our own, in docs/_ext
+    "faster",
     "front_matter",
     "verified",
     "minutes",

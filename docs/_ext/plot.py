@@ -38,18 +38,17 @@ STYLE = {
 
 def draw(script: Path, function: str, data: Path, salt: str) -> str:
     """The figure as SVG; the same inputs give the same characters."""
-    import matplotlib  # here, because it costs a second that pages without a figure need not pay
+    import matplotlib  # here, because it costs half a second that pages without a figure need not pay
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
 
     matplotlib.use("svg")
-    from matplotlib import pyplot
-
     buffer = io.StringIO()
     with matplotlib.rc_context(STYLE | {"svg.hashsalt": salt}):
         figure = runpy.run_path(str(script))[function](json.loads(data.read_text(encoding="utf-8")))
-        # A figure that lays itself out fits; only for others is it worth drawing twice to find their edges.
-        edges = None if figure.get_layout_engine() else "tight"
-        figure.savefig(buffer, format="svg", bbox_inches=edges, metadata={"Date": None})
-        pyplot.close(figure)
+        if figure.get_layout_engine():  # it fits; `savefig` would draw it twice all the same
+            FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None})
+        else:
+            figure.savefig(buffer, format="svg", bbox_inches="tight", metadata={"Date": None})
     return buffer.getvalue()
 
 
@@ -113,14 +112,7 @@ class Diagram(Picture):
             raise self.error(f"{{diagram}} {self.arguments[0]}: {error.strerror}") from error
 
 
-def import_once(app, env, docnames: list[str]) -> None:
-    """Before the processes that read pages part, so that not each of them imports matplotlib. One page alone may need none."""
-    if len(docnames) > 5:
-        from matplotlib import pyplot  # noqa: F401
-
-
 def setup(app) -> dict:
-    app.connect("env-before-read-docs", import_once)
     app.add_directive("diagram", Diagram)
     app.add_directive("plot", Plot)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

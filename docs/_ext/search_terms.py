@@ -40,7 +40,7 @@ def term(text: str) -> str:
 
 
 def split(text: str) -> list[str]:
-    return [term(found) for found in IDENTIFIER.findall(POSSESSIVE.sub(" ", text))]
+    return list(map(term, IDENTIFIER.findall(POSSESSIVE.sub(" ", text))))
 
 
 STEMS: dict[str, str] = {}  # those known already; a build keeps them for the next one
@@ -57,8 +57,13 @@ def _stemmer() -> SearchEnglish:
     return SearchEnglish({})
 
 
+@functools.cache
+def stems_of(term: str) -> tuple[str, ...]:
+    return tuple(map(stem, term.split("_")))
+
+
 def stems(terms: Iterable[str]) -> list[str]:
-    return [stem(word) for found in terms for word in found.split("_")]
+    return [word for found in terms for word in stems_of(found)]
 
 
 @functools.cache
@@ -77,15 +82,25 @@ def silent() -> set[str]:
     return set(known()["stop"].split())
 
 
+@functools.cache
+def searched(name: str) -> bool:
+    return name not in silent() and not FIGURE.fullmatch(name)
+
+
 def terms(texts: Iterable[str]) -> list[str]:
     """Each term and concept of the texts once."""
     found: dict[str, None] = {}
+    begin = phrases()
     for text in texts:
         its = split(text)
-        found |= dict.fromkeys(name for name in its if name not in silent() and not FIGURE.fullmatch(name))
+        found |= dict.fromkeys(filter(searched, its))
         words = stems(its)
+        if begin.keys().isdisjoint(words):
+            continue
         for at, first in enumerate(words):
-            found |= {concept: None for wanted, concept in phrases().get(first, ()) if words[at:at + len(wanted)] == wanted}
+            for wanted, concept in begin.get(first, ()):
+                if words[at:at + len(wanted)] == wanted:
+                    found[concept] = None
     return list(found)
 
 

@@ -20,7 +20,8 @@ def rows(env) -> Iterator[list]:
     """Of each entry and key: page, anchor, what it is called, more names, the prose."""
     domain = env.domains["gym"]
     facts = domain.facts
-    for (kind, name), places in domain.described.items():
+    described = sorted(domain.described.items(), key=lambda item: item[1][0].docname)  # whichever process was done first
+    for (kind, name), places in described:
         docname, _, anchor = places[0]
         if kind in facts.entries:
             entry = facts.entries[kind][name]
@@ -30,7 +31,7 @@ def rows(env) -> Iterator[list]:
         else:
             continue
         yield [docname, anchor, title, *domain.told(kind, name)]
-    for (kind, name), places in domain.described.items():
+    for (kind, name), places in described:
         if kind in KINDS:
             continue
         docname, _, anchor = places[0]

@@ -144,6 +144,9 @@ class Writer:
         self.domain = builder.env.domains["gym"]
         self.facts: Facts = self.domain.facts
         self.render = getattr(self, node["how"])
+        entries = self.facts.entries.get(node["how"])
+        # Of what the names have several: an entry may have hundreds of names.
+        self.several = {part for part in ("key", "group") if entries and len({entries[name][part] for name in self.names}) > 1}
 
     def html(self) -> str:
         found = [self.render(name) for name in self.names]
@@ -166,7 +169,6 @@ class Writer:
         entries = self.facts.entries[kind]
         entry, stated = entries[name], self.facts.stated(kind, name)
         cls, field = stated[0]
-        keys, groups = ({entries[other][part] for other in self.names} for part in ("key", "group"))
         flags: dict[str, list[str]] = {}
         for flag in entry.get("flags", []):
             sets = "" if flag["key"] == entry["key"] else f" (sets {flag['key']})"
@@ -174,8 +176,8 @@ class Writer:
         module = (field["module"] if cls.startswith("keys:") else cls.removeprefix("built:").replace(":", ".")).removeprefix("nemo_gym.")
         blocks = dict.fromkeys(self.facts.home[block] for block in field.get("blocks", []) if block in self.facts.home)
         return [
-            *([("Key", code(entry["key"]))] if len(keys) > 1 else []),
-            *([("In", code(entry["group"]))] if len(groups) > 1 else []),
+            *([("Key", code(entry["key"]))] if "key" in self.several else []),
+            *([("In", code(entry["group"]))] if "group" in self.several else []),
             ("Type", code(self.given["type"]) if "type" in self.given else type_of(field)),
             ("Default", code(self.given["default"]) if "default" in self.given else default_of(field)),
             ("Shipped", presets(entry)),
