@@ -22,8 +22,8 @@ $(shell mkdir -p build; read() { sed -n '/^\[dependency-groups\]/,/^\[tool/p' py
 BIN := .venv/bin
 UV := $(BIN)/uv
 PIN := $(if $(filter pinned,$(VERSIONS)),--constraint constraints.txt,$(if $(filter lowest,$(VERSIONS)),--resolution lowest-direct))
-# Five processes: on two cores, fifteen pages in parts of three are done sooner than two halves of which one is heavy.
-SPHINX := $(BIN)/sphinx-build -c . -j 2 -W -n --keep-going -q
+# A process for each core; docs/_ext/faster.py gives them equal parts.
+SPHINX := $(BIN)/sphinx-build -c . -j auto -W -n --keep-going -q
 PYTEST := $(BIN)/python -m pytest
 PAGE_FILE = $(or $(wildcard docs/training/how-to/$(PAGE).md docs/training/reference/$(PAGE).md docs/training/reference/*/$(PAGE).md docs/training/$(PAGE).md),$(error There is no page named "$(PAGE)". Name one, for example PAGE=optimize-rollout-collection))
 

@@ -1,7 +1,8 @@
 """What docutils and Sphinx do here in less time, with the same result.
 
-A build goes through the tree of each page two hundred times, most often to find nothing: `findall` without a generator for each
-level of it. And the processes get equal parts of the work, be it to read pages or to write them: as many as there are cores.
+A build goes through the tree of each page a hundred times, most often to find nothing: `findall` without a generator for each
+level of the tree, `walkabout` without a message about each node that nobody sees. And the processes get equal parts of the
+work, be it to read pages or to write them.
 """
 
 from __future__ import annotations
@@ -11,13 +12,16 @@ from collections.abc import Callable, Iterator, Set
 from pathlib import Path
 
 from docutils import nodes
+from pygments.formatter import Formatter
 from sphinx import builders
 from sphinx.builders.html import StandaloneHTMLBuilder
+from sphinx.highlighting import PygmentsBridge
 from sphinx.util.parallel import ParallelTasks
 
 FIGURE = 27_000  # bytes of a page that are read in the time that one figure is drawn
 ANY_PAGE = 40_000  # bytes of a doctree that are written in the time that any page takes
 _findall = nodes.Node.findall
+_formatters: dict[str, Formatter] = {}
 
 
 def below(node: nodes.Node, matches: Callable[[nodes.Node], bool]) -> Iterator[nodes.Node]:
@@ -59,6 +63,40 @@ def findall(self, condition=None, include_self=True, descend=True, siblings=Fals
     return below_of(self, condition) if isinstance(condition, type) else below(self, condition)
 
 
+def walkabout(self: nodes.Node, visitor: nodes.NodeVisitor) -> bool:
+    """As in docutils, whether to stop."""
+    depart, stop = True, False
+    try:
+        try:
+            visitor.dispatch_visit(self)
+        except nodes.SkipNode:
+            return False
+        except nodes.SkipDeparture:
+            depart = False
+        try:
+            for child in self.children[:]:
+                if child.walkabout(visitor):
+                    stop = True
+                    break
+        except nodes.SkipSiblings:
+            pass
+    except nodes.SkipChildren:
+        pass
+    except nodes.StopTraversal:
+        stop = True
+    if depart:
+        visitor.dispatch_departure(self)
+    return stop
+
+
+def formatter(self: PygmentsBridge, **wanted: object) -> Formatter:
+    """One for all blocks that are shown alike: each computes a stylesheet for itself."""
+    key = repr((self.formatter, self.formatter_args, wanted))
+    if key not in _formatters:
+        _formatters[key] = self.formatter(**wanted | self.formatter_args)
+    return _formatters[key]
+
+
 def parts(weights: dict[tuple[str, ...], int], count: int) -> list[list[str]]:
     """Pages in parts of about one weight; those of one key stay together."""
     found: list[tuple[int, list[str]]] = [(0, []) for _ in range(count)]
@@ -93,7 +131,8 @@ def write_documents(self, docnames: Set[str]) -> None:
 
 
 def setup(app) -> dict:
-    nodes.Node.findall = findall
+    nodes.Node.findall, nodes.Node.walkabout = findall, walkabout
+    PygmentsBridge.get_formatter = formatter
     builders.make_chunks = functools.partial(parts_to_read, app)
     StandaloneHTMLBuilder.write_documents = write_documents
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -8,6 +8,7 @@ the files that nothing asks for. It also makes the build of a changed page short
 from __future__ import annotations
 
 import re
+from operator import itemgetter
 from pathlib import Path
 
 import stylesheets
@@ -37,8 +38,8 @@ ICON_RULES = re.compile(r"(?<=[}/])(?:\.fa\b[^{}]*|@font-face)\{[^{}]*\}")
 # needs no element of its own. Reference pages have 10,000.
 IDLE = [
     (re.compile(r'<code class="[^"]*\bliteral notranslate">'), "<code>"),
-    (re.compile(r'<span class="pre">([^<-]*)</span>'), r"\1"),
-    (re.compile(r'<span class="std std-\w+">([^<]*)</span>'), r"\1"),
+    (re.compile(r'<span class="pre">([^<-]*)</span>'), itemgetter(1)),  # a template of the same effect takes three times as long
+    (re.compile(r'<span class="std std-\w+">([^<]*)</span>'), itemgetter(1)),
     (re.compile(r'(?<=<a) class="reference internal"|(?<=<tr) class="row-(?:odd|even)"| title="Link to this heading"(?=>#</a>)'), ""),
 ]
 PARAGRAPH = re.compile(r"<p\b.*?</p>", re.S)  # where its lines end in the source says nothing, and compresses worse than a space

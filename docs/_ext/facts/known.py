@@ -84,7 +84,7 @@ class Facts:
         """The commands of earlier releases that a command replaced."""
         pattern = re.compile(rf"{command}( --?\w.*)?")
         found = self.data["legacy_commands"].items()
-        return [name for name, today in found if name.startswith("ng_") and pattern.fullmatch(today)]
+        return [name for name, today in found if today.startswith(command) and name.startswith("ng_") and pattern.fullmatch(today)]
 
 
 class Place(NamedTuple):
