@@ -79,6 +79,7 @@ def test_the_page_of_changes_links_each_of_them(html: dict[str, str]) -> None:
         for name in changes[kind]["removed"]:
             assert name.rpartition(".")[2] in text
     assert len(changes["Settings"]["added"]) > 100
+    assert "x-api-key=..." in text, "the dots of an example are no end of a sentence"
 
 
 def test_every_page_names_its_release_and_leads_to_the_changes() -> None:

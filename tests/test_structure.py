@@ -117,6 +117,14 @@ def test_prose_has_no_filler(page: SourcePage) -> None:
     assert [match[0] for match in FILLER.finditer(prose)] == []
 
 
+@every_guide
+def test_the_set_up_names_as_many_terminals_as_are_used(page: SourcePage) -> None:
+    said = re.search(r"^:+\{setup\} .*?(\w+) terminals", page.text, re.M)
+    endpoint = (DOCS / "training/index/endpoint.md").read_text(encoding="utf-8") if "/training/index/endpoint.md" in page.text else ""
+    used = set(re.findall(r"\bTerminal \d|one more terminal", page.text + endpoint))
+    assert said is None or said[1] == ["no", "one", "two", "three", "four", "five"][len(used)], used
+
+
 @every_page
 def test_every_file_of_the_page_is_used(page: SourcePage) -> None:
     """The page names it, or a file that is used does: a script its module."""

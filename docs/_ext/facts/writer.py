@@ -296,7 +296,7 @@ class Writer:
     def first_sentence(self, kind: str, name: str) -> str:
         """Of the entry that describes it."""
         prose = self.domain.told(kind, name)[1]
-        return prose and re.match(r".*?[.:](?=\s|$)|.*", prose)[0].rstrip(":.") + "."
+        return prose and re.match(r".*?[.:](?=\s|$)|.*", prose)[0].removesuffix(":").removesuffix(".") + "."
 
     def table(self, name: str) -> str:
         head, rows = TABLES[name]
