@@ -637,7 +637,7 @@ def test_verl_refuses_parallel_results_under_a_template_that_merges_them(trained
 def test_one_step_of_trl_on_the_cpu(trained: dict, kind: str) -> None:
     answer = trained[f"step {kind}"]
     assert answer["code"] == 0, answer
-    loss, norm, change = map(float, re.search(r"loss (\S+), gradient norm (\S+), largest change of a weight (\S+)", answer["out"]).groups())
+    loss, norm, change = map(float, re.search(r"loss (\S+), gradient norm (\S+), largest weight change (\S+)", answer["out"]).groups())
     assert norm > 0 and change > 0 and abs(loss) < 100
 
 

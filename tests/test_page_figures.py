@@ -1,28 +1,24 @@
-"""Each page keeps the limits of `make figures`, except where tests/data/page_figures_open.json still names it."""
+"""Each page keeps the limits of `make figures`."""
 
 from __future__ import annotations
 
 import pytest
 import style
-from page_figures import OPEN, in_browser, missed, still
+from page_figures import in_browser, missed, still
 from site_map import PAGES, SourcePage
 
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
 
-def new(page: SourcePage, found: dict) -> list[str]:
-    return [text for key, text in missed(page, found).items() if key not in OPEN.get(page.name, ())]
-
-
 @every_page
 def test_a_page_keeps_its_limits(page: SourcePage) -> None:
-    assert new(page, still(page)) == []
+    assert missed(page, still(page)) == {}
 
 
 @pytest.mark.live
 @every_page
 def test_the_job_starts_soon_and_code_fits_its_box(page: SourcePage, browser, address: str) -> None:
-    assert [text for page, seen in in_browser([page], browser, address) for text in new(page, seen)] == []
+    assert [missed(page, seen) for page, seen in in_browser([page], browser, address)] == [{}]
 
 
 def test_phrases_are_counted_outside_code() -> None:

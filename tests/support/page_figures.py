@@ -18,7 +18,6 @@ from __future__ import annotations
 import argparse
 import functools
 import http.server
-import json
 import re
 import statistics
 import sys
@@ -37,8 +36,6 @@ SCREENS = {1440: 900, 390: 844}
 FIRST_COMMAND = {1440: 1.5, 390: 2.0}
 GUIDE_WORDS, MEDIAN_WORDS = 4500, 3400
 HOME = "training/how-to/troubleshoot-common-issues"
-# Pages that do not yet keep a limit. A page leaves when it does, and none comes in.
-OPEN = json.loads(Path(__file__).parents[1].joinpath("data", "page_figures_open.json").read_text(encoding="utf-8") or "{}")
 # Run in the page: where the first command stands, and which blocks are wider than their box.
 FIRST = """() => {
     const first = [...document.querySelectorAll('.bd-article .highlight-console')].find(
@@ -162,16 +159,12 @@ def missed(page: SourcePage, found: dict) -> dict[str, str]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("page", nargs="*", help="the last part of a page's address (default: all pages)")
-    parser.add_argument("--list", action="store_true", help="print what each page misses as JSON, for page_figures_open.json")
     options = parser.parse_args()
     pages = [page for page in PAGES if not options.page or page.path.stem in options.page]
     if not pages:
         parser.error(f"no such page; there are: {', '.join(page.path.stem for page in PAGES)}")
     figures = {page: still(page) | seen for page, seen in moving(pages)}
     wrong = {page: missed(page, found) for page, found in figures.items()}
-    if options.list:
-        print(json.dumps({page.name: sorted(keys) for page, keys in wrong.items() if keys}, indent=1))
-        return 0
     width = max(len(page.name) for page in pages)
     columns = ["words", "start 1440", "start 390", "dots", "long", "wide 1440", "wide 390", "unnamed", "self", "stiff", "sentence"]
     print(f"{'page':{width}}" + "".join(f"{name:>11}" for name in columns))
@@ -183,8 +176,8 @@ def main() -> int:
     if guides:
         print(f"median guide: {statistics.median(guides):.0f} words (at most {MEDIAN_WORDS})")
     for page, texts in wrong.items():
-        for key, text in texts.items():
-            print(f"MISSED {page.name}: {text}" + (" (known)" if key in OPEN.get(page.name, ()) else ""), file=sys.stderr)
+        for text in texts.values():
+            print(f"MISSED {page.name}: {text}", file=sys.stderr)
     return 1 if any(wrong.values()) else 0
 
 

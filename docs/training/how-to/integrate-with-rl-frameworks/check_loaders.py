@@ -225,7 +225,7 @@ def check_sft(rows: list[dict], sequences: list, tokenizer) -> tuple[str, Counte
         for token, learns, own in zip(ids, loss, wrote):
             if learns != own and tokenizer.decode([token]).strip():
                 found["user or tool tokens in the loss" if learns else "assistant tokens outside of the loss"] += 1
-    return f"{len(sequences) - sequences.count(None)} sequences, {tokens} tokens, {learned / max(1, tokens):.0%} of them in the loss", found
+    return f"{len(sequences) - sequences.count(None)} sequences\n  {tokens} tokens, {learned / max(1, tokens):.0%} of them in the loss", found
 
 
 def check_dpo(rows: list[dict], pairs: list, tokenizer) -> tuple[str, Counter]:

@@ -95,8 +95,8 @@ def main() -> int:
         print(f"{name:<26} {'safe' if found['safe'][use] else 'NOT SAFE: ' + '; '.join(found['why'][use])}")
     for setting, uses in found["mend"].items():
         print(f"  --set {setting} makes it safe for {', '.join(USES[use] for use in uses)}")
-    for form in found["avoid"]:
-        print(f"keep out of your rows: {form}")
+    if found["avoid"]:
+        print("keep out of your rows:", *found["avoid"], sep="\n  ")
     for path, (total, lost) in found["rows"].items():
         print(f"{path}: {total} rows, {len({line for lines in lost.values() for line in lines})} lose something")
         for what, lines in lost.items():

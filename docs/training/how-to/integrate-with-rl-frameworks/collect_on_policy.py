@@ -38,15 +38,22 @@ def examples(tasks: list[dict], repeats: int, source: str | None) -> list[dict]:
     return rows
 
 
-async def collect(rows: list[dict], head: tuple[str, int], concurrency: int) -> list[tuple[dict, dict]]:
-    """All (row, result) pairs, as they complete. A rollout that fails is a result with _ng_failure_class, no exception."""
+async def collect(
+    rows: list[dict], head: tuple[str, int], concurrency: int
+) -> list[tuple[dict, dict]]:
+    """All (row, result) pairs, as they complete.
+
+    A rollout that fails is a result with _ng_failure_class, no exception.
+    """
     from nemo_gym import BaseServerConfig
     from nemo_gym.rollout_collection import RolloutCollectionHelper
 
     with contextlib.redirect_stdout(io.StringIO()):
         futures = RolloutCollectionHelper().run_examples(
-            rows, head_server_config=BaseServerConfig(host=head[0], port=head[1]),
-            semaphore=asyncio.Semaphore(concurrency), route_failures_to_sidecar=True,
+            rows,
+            head_server_config=BaseServerConfig(host=head[0], port=head[1]),
+            semaphore=asyncio.Semaphore(concurrency),
+            route_failures_to_sidecar=True,
         )
         return [await future for future in futures]
 

@@ -87,7 +87,7 @@ def check_sft(rows: list[dict], sequences: list[tuple[str, str]], tokenizer) -> 
         found["tool definitions lost"] += sum(name not in whole for name in tools_of(row))
         found["turns whose end is outside of the loss"] += max(0, turns - loss.count("<|im_end|>"))
     tokens, learned = (sum(len(tokenizer(text)["input_ids"]) for text in texts) for texts in zip(*sequences)) if sequences else (0, 0)
-    return f"{len(sequences)} sequences, {tokens} tokens, {learned / max(1, tokens):.0%} of them in the loss", found
+    return f"{len(sequences)} sequences\n  {tokens} tokens, {learned / max(1, tokens):.0%} of them in the loss", found
 
 
 def sides(row: dict) -> tuple[list, list, list]:

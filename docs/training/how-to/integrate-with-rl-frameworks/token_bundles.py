@@ -55,7 +55,7 @@ def trajectory(rollout: dict) -> dict:
             prompt = list(given)
         seen = prompt + completion
         if given[: len(seen)] != seen:
-            raise Unusable(f"not contiguous: the prompt of call {number + 1} does not begin with what came before")
+            raise Unusable(f"not contiguous: the prompt of call {number + 1} does not extend what came before")
         new = given[len(seen) :]
         completion += new + ids
         mask += [0] * len(new) + [1] * len(ids)
@@ -82,7 +82,7 @@ def advantages(trajectories: list[dict]) -> list[float]:
 
 def report(total: int, kept: list[dict], reasons: Counter) -> str:
     learned, tokens = sum(sum(one["mask"]) for one in kept), sum(len(one["mask"]) for one in kept)
-    lines = [f"{total} rollouts in, {len(kept)} trajectories out: {learned} tokens of the model, {tokens - learned} of the environment between them"]
+    lines = [f"{total} rollouts in, {len(kept)} trajectories out", f"  {learned} tokens of the model, {tokens - learned} of the environment between them"]
     return "\n".join(lines + [f"  {count} left out: {reason}" for reason, count in reasons.most_common()])
 
 

@@ -32,10 +32,14 @@ COUNTER, STRING_MATCH = "http://127.0.0.1:9101", "http://127.0.0.1:9102"
 
 
 class CounterEnvironment:
-    """One episode on a resources server. TRL makes one instance for each completion of a batch, and uses it again after `reset`."""
+    """One episode on a resources server.
+
+    TRL makes one instance for each completion of a batch, and uses it again after `reset`.
+    """
 
     def __init__(self) -> None:
-        self._server = httpx.Client(base_url=COUNTER, timeout=60)  # its cookie is the session
+        # Its cookie is the session.
+        self._server = httpx.Client(base_url=COUNTER, timeout=60)
 
     def reset(self, gym_row: str, **_: object) -> None:
         self._row = loads(gym_row)
@@ -65,9 +69,15 @@ def text_reward(completions: list, gym_row: list[str], **_: object) -> list[floa
 
 
 def verify(server: httpx.Client, row: dict, completion: list[dict]) -> float | None:
-    """The verifier's reward; None where there is none to learn from: TRL leaves such a completion out of its group's mean."""
-    response = {"id": "trl", "created_at": 0, "model": "policy", "object": "response", "output": items_of(completion),
-                "parallel_tool_calls": True, "tool_choice": "auto", "tools": row["responses_create_params"].get("tools", [])}
+    """The verifier's reward; None where there is none to learn from.
+
+    TRL leaves such a completion out of its group's mean.
+    """
+    response = {
+        "id": "trl", "created_at": 0, "model": "policy", "object": "response",
+        "output": items_of(completion), "parallel_tool_calls": True,
+        "tool_choice": "auto", "tools": row["responses_create_params"].get("tools", []),
+    }
     answer = server.post("/verify", json=row | {"response": response})
     if answer.is_server_error:  # a verifier that failed is no wrong answer
         return None

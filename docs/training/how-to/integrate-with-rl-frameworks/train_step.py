@@ -39,7 +39,9 @@ def log_probs(model, one: dict):
     return model.lm_head(hidden).log_softmax(-1).gather(1, ids[0, start:, None])[:, 0]
 
 
-def step(model, trained: list, batch: list[dict], gains: list[float], args: argparse.Namespace) -> dict:
+def step(
+    model, trained: list, batch: list[dict], gains: list[float], args: argparse.Namespace
+) -> dict:
     """Score, compare, and make one step. Returns what was measured."""
     import torch
 
@@ -51,18 +53,23 @@ def step(model, trained: list, batch: list[dict], gains: list[float], args: argp
         new, old = log_probs(model, one)[mask], torch.tensor(one["logprobs"])[mask]
         differences.append((new.detach() - old).abs())
         scores.append(new.detach().sum().item())
-        ratio = (new.detach() - old).exp().clamp(max=2.0)  # how much likelier the token is here than where it was sampled
+        # How much likelier the token is here than where it was sampled.
+        ratio = (new.detach() - old).exp().clamp(max=2.0)
         (-(ratio * gain * new).sum() / tokens).backward()
     differences = torch.cat(differences)
-    found = {"tokens": tokens, "mean": differences.mean().item(), "largest": differences.max().item()}
-    if found["mean"] > args.max_difference:
+    mean, largest = differences.mean().item(), differences.max().item()
+    found = {"tokens": tokens, "mean": mean, "largest": largest}
+    if mean > args.max_difference:
         return found
     found["norm"] = torch.nn.utils.clip_grad_norm_(trained, 1.0).item()
     optimizer.step()
+    found["right way"] = 0
     with torch.no_grad():
-        gained = [gain * (log_probs(model, one)[torch.tensor(one["mask"], dtype=torch.bool)].sum().item() - score)
-                  for one, gain, score in zip(batch, gains, scores)]
-    return found | {"right way": sum(change > 0 for change in gained)}
+        for one, gain, before in zip(batch, gains, scores):
+            mask = torch.tensor(one["mask"], dtype=torch.bool)
+            after = log_probs(model, one)[mask].sum().item()
+            found["right way"] += gain * (after - before) > 0
+    return found
 
 
 def main() -> int:
@@ -99,9 +106,9 @@ def main() -> int:
     print(f"{len(useful)} of {len(rows)} trajectories have an advantage; {len(chosen)} in this step, {found['tokens']} tokens in the loss")
     print(f"log probabilities, trainer against endpoint: {found['mean']:.3f} apart on average, {found['largest']:.3f} at most")
     if "norm" not in found:
-        print(f"Not on-policy (limit {args.max_difference}): no step made. Were these rollouts sampled from other weights, or at a temperature other than 1?")
+        print(f"Not on-policy (limit {args.max_difference}): no step made.\nWere these rollouts sampled from other weights, or at a temperature other than 1?")
         return 1
-    print(f"one step: gradient norm {found['norm']:.3f}; {found['right way']} of {len(chosen)} trajectories moved the way their advantage says")
+    print(f"one step: gradient norm {found['norm']:.3f}; {found['right way']} of {len(chosen)} trajectories moved as their advantage says")
     if args.output:
         practice_policy.save(named, args.output, args.weights)
         print(f"{args.output}: weights for practice_endpoint.py --weights")

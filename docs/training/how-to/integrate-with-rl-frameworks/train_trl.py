@@ -134,7 +134,7 @@ def step(args: argparse.Namespace, trainer) -> bool:
     log = next(entry for entry in trainer.state.log_history if "loss" in entry)
     if args.save:
         trainer.save_model(str(args.save))
-    print(f"{args.kind}: {args.steps} step of TRL, loss {log['loss']:.4f}, gradient norm {log['grad_norm']:.4f}, largest change of a weight {moved:.1e}")
+    print(f"{args.kind}: {args.steps} TRL step{'s' * (args.steps > 1)}, loss {log['loss']:.4f}, gradient norm {log['grad_norm']:.4f}, largest weight change {moved:.1e}")
     return moved > 0 and math.isfinite(log["loss"])
 
 

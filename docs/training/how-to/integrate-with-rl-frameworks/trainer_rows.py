@@ -226,7 +226,7 @@ def dpo_row(trainer: str, prompt: list, chosen: list, rejected: list, tools: lis
 def kto_row(trainer: str, prompt: list, answer: list, tools: list, source: dict, good: bool) -> dict:
     """One answer with its verdict, for trainers that learn from single answers."""
     if len(answer) > 1:
-        raise NoChat("an answer of several messages: this trainer would learn the tool results as well")
+        raise NoChat("an answer of several messages: the tool results would be learned, too")
     return {"prompt": prompt, "completion": answer, "label": good} | ({"tools": tools} if tools else {}) | {"source": source}
 
 
