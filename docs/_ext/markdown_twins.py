@@ -7,6 +7,7 @@ have a Markdown form; html-to-markdown does the rest. With a site address, the l
 
 from __future__ import annotations
 
+import functools
 import html
 import posixpath
 import re
@@ -91,6 +92,9 @@ def markdown(body: str, docname: str, docnames: set[str]) -> str:
     return BOX.sub(r"\n\n\1", convert(body, OPTIONS).content).replace(BACKSLASH, "\\").strip()
 
 
+relative = functools.cache(posixpath.relpath)  # thousands of links to hundreds of places
+
+
 def located(text: str, place: str | None, address: str, moved: dict[str, str]) -> str:
     """Write the links into the site for a reader of the file ``place`` (without ``.md``), or of a file at the root.
 
@@ -105,7 +109,7 @@ def located(text: str, place: str | None, address: str, moved: dict[str, str]) -
         where = f"#{anchor}" if anchor else ""
         if address:
             return f"{angle}{address}{path}{where}"
-        return angle + (where if path == own and anchor else posixpath.relpath(path, folder or ".") + where)
+        return angle + (where if path == own and anchor else relative(path, folder or ".") + where)
 
     return INSIDE.sub(link, text)
 

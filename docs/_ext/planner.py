@@ -7,6 +7,7 @@ files of the plan is one script, written at the end of the build, which comes wi
 from __future__ import annotations
 
 import dataclasses
+import functools
 import html
 import importlib.util
 import json
@@ -25,6 +26,7 @@ SHARED_SCRIPTS = ["practice_endpoint.py", "practice_tasks.jsonl", "rollouts.py",
 SHARDING = ["run_shard.sh", "shards.sbatch", "split_tasks.py", "watch_shards.py", "rollouts.py", "rollout_contents.py", "jsonl.py", "doubts.py"]
 
 
+@functools.cache
 def module(docs: Path):
     """plan.py, which is not on the path of a build."""
     folder = docs / FOLDER

@@ -39,6 +39,9 @@ STYLE = {
 def draw(script: Path, function: str, data: Path, salt: str) -> str:
     """The figure as SVG; the same inputs give the same characters."""
     import matplotlib  # here, because it costs half a second that pages without a figure need not pay
+    from matplotlib.artist import Artist
+
+    Artist._update_set_signature_and_docstring = classmethod(lambda cls: None)  # nobody asks for help here, and it is a fifth of the import
     from matplotlib.backends.backend_svg import FigureCanvasSVG
 
     matplotlib.use("svg")
@@ -88,13 +91,13 @@ class Plot(Picture):
         paths = [Path(self.env.relfn2path(name)[1]) for name in (script, self.arguments[1])]
         for path in paths:
             self.env.note_dependency(str(path))
-        salt = f"{self.env.docname} {self.arguments}"
         try:
-            inputs = b"\0".join([salt.encode(), *(path.read_bytes() for path in (*paths, Path(__file__)))])
-            kept = Path(self.env.doctreedir, "plots", f"{hashlib.sha256(inputs).hexdigest()}.svg")
+            inputs = b"\0".join([function.encode(), *(path.read_bytes() for path in (*paths, Path(__file__)))])
+            name = hashlib.sha256(inputs).hexdigest()
+            kept = Path(self.env.doctreedir, "plots", f"{name}.svg")
             if not kept.exists():
                 kept.parent.mkdir(parents=True, exist_ok=True)
-                kept.write_text(draw(paths[0], function, paths[1], salt), encoding="utf-8")
+                kept.write_text(draw(paths[0], function, paths[1], name), encoding="utf-8")
             return kept.read_text(encoding="utf-8")
         except Exception as error:
             raise self.error(f"{{plot}} {' '.join(self.arguments)}: {type(error).__name__}: {error}") from error

@@ -128,12 +128,24 @@ def with_questions(docname: str, found: list[dict], asked: dict[str, list[str]])
     """The records of a page with the questions of readers that each of them answers."""
     if missing := asked.keys() - {record["id"] for record in found}:
         logger.warning("asked.yaml: %s has no section or entry %s", docname, ", ".join(sorted(missing)), type="search")
-    return [record | {"asked": search_terms.terms(asked.get(record["id"], ()))} for record in found]
+    return [record | {"asked": asked.get(record["id"], [])} for record in found]
 
 
-def index(env) -> str:
+def terms_asked(app) -> dict[str, dict[str, list[str]]]:
+    """What readers ask, as terms, by page and section: from the build before, if nothing has changed since."""
+    kept, state = Path(app.doctreedir, "asked.json"), app.config.search_changed
+    before = json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else {}
+    if before.get("state") != state:
+        asked = yaml.load(ASKED.read_text(encoding="utf-8"), yaml.CSafeLoader)
+        terms = {page: {section: search_terms.terms(questions) for section, questions in its.items()} for page, its in asked.items()}
+        before = {"state": state, "terms": terms}
+        kept.write_text(json.dumps(before), encoding="utf-8")
+    return before["terms"]
+
+
+def index(app) -> str:
     """The data of ``engine.js``. The records of a page are columns: what is alike stands together and compresses well."""
-    asked = yaml.load(ASKED.read_text(encoding="utf-8"), yaml.CSafeLoader)
+    env, asked = app.env, terms_asked(app)
     if gone := asked.keys() - {docname.partition("training/")[2] for docname in env.found_docs}:
         logger.warning("asked.yaml: there is no page %s", ", ".join(sorted(gone)), type="search")
     names = {docname: docname.partition("training/")[2] for docname in sorted(env.found_docs)}
@@ -162,7 +174,7 @@ def index(env) -> str:
 
 
 def write(app) -> Iterator[tuple[str, dict, str]]:
-    text = index(app.env)
+    text = index(app)
     Path(app.outdir, "search-index.js").write_text(text, encoding="utf-8")
     version = hashlib.sha256(text.encode()).hexdigest()[:8]
     yield "search", {"title": "Search", "metatags": '<meta name="robots" content="noindex" />', "index": f"search-index.js?v={version}"}, "search.html"

@@ -6,6 +6,8 @@ of the page. It also carries the marks of a block over to its bar.
 
 from __future__ import annotations
 
+import ast
+import functools
 from pathlib import Path
 
 from docutils import nodes
@@ -19,11 +21,22 @@ FOLDED = 10  # lines
 PARTS = {"lines", "pyobject", "start-after", "start-at", "end-before", "end-at"}
 
 
+own_files = functools.cache(files_of)  # each file that a page shows asks for them
+
+
 def link(env, name: str) -> nodes.reference:
     """The name of a file of this page, as a link to the file, which is then offered beside the page."""
     env.metadata[env.docname]["page-files"] = True
     address = f"{Path(env.docname).name}/{name}"
     return nodes.reference("", "", nodes.literal("", name), refuri=address, internal=True, classes=["shown-file"])
+
+
+def place(text: str, name: str) -> str:
+    """The lines of a function or class ("10-24"), "" if there is none: Sphinx goes through the whole file token by token."""
+    node: ast.AST | None = ast.parse(text)
+    for part in name.split("."):
+        node = next((child for child in getattr(node, "body", ()) if getattr(child, "name", None) == part), None)
+    return f"{min([node.lineno, *(mark.lineno for mark in node.decorator_list)])}-{node.end_lineno}" if node else ""
 
 
 class ShownFile(LiteralInclude):
@@ -33,11 +46,15 @@ class ShownFile(LiteralInclude):
 
     def run(self) -> list[nodes.Node]:
         said = self.options.pop("caption", None)
+        file = Path(self.env.relfn2path(self.arguments[0])[1])
+        if "pyobject" in self.options and "lines" not in self.options and file.exists() and (lines := place(file.read_text(encoding="utf-8"), self.options["pyobject"])):
+            del self.options["pyobject"]
+            self.options["lines"] = lines
         found = super().run()
         block = found[0]
         if not isinstance(block, nodes.literal_block):
             return found
-        own = {path: name for name, path in files_of(Path(self.env.srcdir), self.env.docname).items()}
+        own = {path: name for name, path in own_files(Path(self.env.srcdir), self.env.docname).items()}
         path = Path(block["source"])
         if path in own:
             bar = link(self.env, own[path])
@@ -63,7 +80,7 @@ class ShownFile(LiteralInclude):
 def finish_bars(app, doctree) -> None:
     """Links on captions that name a file; and on the bar what concerns the whole: ``:class:`` reaches the inner block only."""
     docname = app.env.docname
-    files = files_of(Path(app.srcdir), docname)
+    files = own_files(Path(app.srcdir), docname)
     for block in doctree.findall(nodes.container):
         if block.get("literal_block"):
             caption, code = block.children
