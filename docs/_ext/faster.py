@@ -116,14 +116,17 @@ def parts_to_read(app, docnames: list[str], count: int) -> list[list[str]]:
 
 def write_documents(self, docnames: Set[str]) -> None:
     """Each process resolves the links of the pages that it writes: Sphinx leaves that to the first process alone."""
-    if not self.parallel_ok:
+    weights = {(name,): ANY_PAGE + Path(self.doctreedir, f"{name}.doctree").stat().st_size for name in docnames}
+    if not self.parallel_ok or len(docnames) < 3:
         return self._write_serial(sorted(docnames))
 
     def write(names: list[str]) -> dict:
         self._write_serial(names)
         return self.images
 
-    weights = {(name,): ANY_PAGE + Path(self.doctreedir, f"{name}.doctree").stat().st_size for name in docnames}
+    first = min(weights, key=weights.get)  # with it come templates and more, so that not each process compiles them
+    self._write_serial(first)
+    del weights[first]
     tasks = ParallelTasks(self._app.parallel)
     for names in parts(weights, self._app.parallel):
         tasks.add_task(write, names, lambda _, images: self.images.update(images))

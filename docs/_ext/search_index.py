@@ -196,6 +196,11 @@ def know_stems(app) -> None:
         search_terms.STEMS.update(json.loads(kept.read_text(encoding="utf-8")))
 
 
+def know_phrases(app, env, docnames: list[str]) -> None:
+    """Before the processes that read pages part: each needs them."""
+    search_terms.phrases()
+
+
 def keep_stems(app, exception) -> None:
     Path(app.doctreedir, "stems.json").write_text(json.dumps(search_terms.STEMS), encoding="utf-8")
 
@@ -204,6 +209,7 @@ def setup(app) -> dict:
     app.add_config_value("search_changed", [file.stat().st_mtime_ns for file in (Path(__file__), search_terms.TERMS, Path(search_terms.__file__), ASKED)], "env", types=[list])
     app.connect("builder-inited", lambda app: setattr(app.builder, "search", False))  # Sphinx's own index and page
     app.connect("builder-inited", know_stems)
+    app.connect("env-before-read-docs", know_phrases)
     app.connect("build-finished", keep_stems)
     app.connect("doctree-read", collect)
     app.connect("env-merge-info", merge)

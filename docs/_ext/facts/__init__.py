@@ -25,4 +25,5 @@ def setup(app) -> dict:
     app.add_post_transform(ListEntries)
     app.add_domain(GymDomain)
     finder.connect(app)
+    app.connect("env-before-read-docs", lambda app, env, docnames: Facts.of(env))  # once, before the processes that read pages part
     return {"parallel_read_safe": True, "parallel_write_safe": True, "env_version": 1}
