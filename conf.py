@@ -96,4 +96,6 @@ html_theme_options = {
     "footer_start": ["footer.html"],
     "footer_end": [],
     "back_to_top_button": False,
+    # The theme makes each part of a page twice to see whether it is empty; these never are.
+    "templates_skip_empty_check": ["navbar-logo.html", "release.html", "theme-switcher.html", "search-button-field.html", "guides.html", "footer.html"],
 }

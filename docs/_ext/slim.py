@@ -7,7 +7,10 @@ the files that nothing asks for. It also makes the build of a changed page short
 
 from __future__ import annotations
 
+import importlib
 import re
+import sys
+import types
 from operator import itemgetter
 from pathlib import Path
 
@@ -43,6 +46,14 @@ IDLE = [
     (re.compile(r'(?<=<a) class="reference internal"|(?<=<tr) class="row-(?:odd|even)"| title="Link to this heading"(?=>#</a>)'), ""),
 ]
 PARAGRAPH = re.compile(r"<p\b.*?</p>", re.S)  # where its lines end in the source says nothing, and compresses worse than a space
+
+
+class BeautifulSoup:
+    """Stands in for what the theme parses its navigation with, which no template here asks for: loaded when it is, not before each build."""
+
+    def __new__(cls, *arguments, **options):
+        del sys.modules["bs4"]
+        return importlib.import_module("bs4").BeautifulSoup(*arguments, **options)
 
 
 def leave_out_markup(app, pagename, templatename, context, doctree) -> None:
@@ -116,6 +127,9 @@ def stay_in_one_process(app, env, docnames: list[str]) -> None:
 
 
 def setup(app) -> dict:
+    later = types.ModuleType("bs4")
+    later.BeautifulSoup = BeautifulSoup
+    sys.modules.setdefault("bs4", later)
     # A change to this file writes every page again.
     app.add_config_value("slim_changed", Path(__file__).stat().st_mtime_ns, "html", types=[int])
     app.connect("builder-inited", keep_templates)
