@@ -99,6 +99,11 @@ def test_a_block_not_run_needs_a_reason_and_valid_syntax(run) -> None:
     assert error is None and page.records[0]["status"] == "not-run" and page.records[0]["reason"] == "needs two nodes"
 
 
+def test_a_block_run_on_a_gpu_needs_its_run_in_the_log(run) -> None:
+    error, page = run('```{code-block} console\n:caption: "Run on an H200: needs a GPU"\n$ never --ran\n```\n')
+    assert "has no run of this block" in error and page.records == []
+
+
 def test_only_shell_blocks_may_go_unrun(run) -> None:
     assert "can be verified" in run('```{code-block} python\n:caption: "Not run here: slow"\nx = 1\n```\n')[0]
 

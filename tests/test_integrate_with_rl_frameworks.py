@@ -17,7 +17,7 @@ from pathlib import Path
 import jinja2
 import pytest
 from page_files import files_of
-from pages import DOCS, ROOT, blocks_of
+from pages import DOCS, NOT_RUN, ON_GPU, ROOT, blocks_of
 from proofs import Proof, proves
 
 NAME = "training/how-to/integrate-with-rl-frameworks"
@@ -895,7 +895,7 @@ def test_wrong_options_say_what_to_do(folder: Path, command: str, message: str) 
 
 
 def commands_not_run() -> list[str]:
-    found = [block for _, block in blocks_of(PAGE.read_text(), PAGE) if block.kind == "console" and block.caption.startswith("Not run here")]
+    found = [block for _, block in blocks_of(PAGE.read_text(), PAGE) if block.kind == "console" and block.caption.startswith((NOT_RUN, ON_GPU))]
     return [command.replace("\\\n", " ") for block in found for command, _ in block.commands()]
 
 

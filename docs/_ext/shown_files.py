@@ -16,7 +16,7 @@ from page_files import files_of
 from sphinx import addnodes
 from sphinx.directives.code import LiteralInclude
 
-NOT_RUN = "Not run here:"
+NOT_RUN = ("Not run here:", "Run on an H200")
 FOLDED = 10  # lines
 PARTS = {"lines", "pyobject", "start-after", "start-at", "end-before", "end-at"}
 
@@ -86,7 +86,7 @@ def finish_bars(app, doctree) -> None:
             caption, code = block.children
             if "keep-running" in code["classes"]:
                 block["classes"].append("keep-running")
-            if NOT_RUN in caption.astext():
+            if caption.astext().startswith(NOT_RUN):
                 block["classes"].append("not-run")
             if (name := caption.astext()) in files and not caption.next_node(nodes.reference):
                 caption.children = []

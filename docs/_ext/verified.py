@@ -13,7 +13,7 @@ from docutils import nodes
 # The fresh record of this checkout, else the committed one.
 RECORDS = ["build/verification.json", "docs/verification.json"]
 TRIED = "cards/results.jsonl"  # what readers did with the site alone; cards/README.md says how
-STATUSES = {"executed": "executed", "validated": "validated", "not-run": "not run"}
+STATUSES = {"executed": "executed", "validated": "validated", "on-gpu": "executed on a GPU", "not-run": "not run"}
 
 
 class Result(NamedTuple):

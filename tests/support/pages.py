@@ -25,6 +25,9 @@ PORTS = {8000: "the practice endpoint", 8001: "a second endpoint", 8002: "a thir
 # Several pages may share two cores.
 COMMAND_SECONDS, START_SECONDS = 900, 600
 NOT_RUN = "Not run here: "
+# Run once, on hardware that `make test` does not have; the log of it is committed.
+ON_GPU = "Run on an H200"
+GPU_LOG = DOCS / "training" / "reference" / "performance-tuning" / "gpu" / "h200" / "page_commands.json"
 NEEDS_SLURM = "needs-slurm"
 # Files that a program finds without being told: a block for one of them is used once the program runs.
 FOUND_BY = {"env.yaml": "gym ", ".gitignore": "git "}
@@ -192,7 +195,7 @@ class Page:
         self.tried = 0
         self.started = time.monotonic()
         self.all_commands = "\n".join(
-            command for block in own + included if block.kind == "console" and not block.caption.startswith(NOT_RUN)
+            command for block in own + included if block.kind == "console" and not block.caption.startswith((NOT_RUN, ON_GPU))
             for command, _ in block.commands()
         )
 
@@ -212,6 +215,8 @@ class Page:
         try:
             if block.caption.startswith(NOT_RUN):
                 return self._not_run(block)
+            if block.caption.startswith(ON_GPU):
+                return self._on_gpu(block)
             if block.needs_slurm and "SLURM_CONF" not in self.environment:
                 return self._record(block, "not-run", reason="no Slurm on the machine of the test")
             checks = {
@@ -351,6 +356,15 @@ class Page:
         checked = commands and len(gym_commands) == len(commands)
         self._record(block, "validated" if checked else "not-run", reason=block.caption.removeprefix(NOT_RUN))
         return None
+
+    def _on_gpu(self, block: Block) -> str | None:
+        """The log holds a run of this very block that ended well; gpu/page_commands.py made it."""
+        text = block.text.strip("\n")
+        runs = json.loads(GPU_LOG.read_text(encoding="utf-8"))
+        run = next((run for run in runs.values() if (run["page"], run["block"]) == (self.path.stem, text)), None)
+        if run is None or run["exit_code"]:
+            return f"{GPU_LOG.name} has no run of this block as it stands: run it with gpu/page_commands.py, or say why it is not run"
+        return self._record(block, "on-gpu", date=run["date"], hardware=run["hardware"])
 
     def close(self) -> None:
         """Stop what runs, write recorded outputs into the page, and insist that the ports are free again."""

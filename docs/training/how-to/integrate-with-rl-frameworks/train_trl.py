@@ -131,10 +131,13 @@ def step(args: argparse.Namespace, trainer) -> bool:
     trainer.remove_callback(PrinterCallback)
     trainer.train()
     moved = max((weight.detach() - before[name]).abs().max().item() for name, weight in trainer.model.named_parameters() if name in before)
-    log = next(entry for entry in trainer.state.log_history if "loss" in entry)
+    logs = [entry for entry in trainer.state.log_history if "loss" in entry]
+    log, loss = logs[0], f"loss {logs[0]['loss']:.4f}"
+    if len(logs) > 1:
+        loss += f" at first, {logs[-1]['loss']:.4f} at last"
     if args.save:
         trainer.save_model(str(args.save))
-    print(f"{args.kind}: {args.steps} TRL step{'s' * (args.steps > 1)}, loss {log['loss']:.4f}, gradient norm {log['grad_norm']:.4f}, largest weight change {moved:.1e}")
+    print(f"{args.kind}: {args.steps} TRL step{'s' * (args.steps > 1)}, {loss}, gradient norm {log['grad_norm']:.4f}, largest weight change {moved:.1e}")
     return moved > 0 and math.isfinite(log["loss"])
 
 

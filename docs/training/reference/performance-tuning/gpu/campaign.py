@@ -1,13 +1,14 @@
 """Everything that this site measures on a GPU, in one sitting: starts engine and servers, runs each step within its limit.
 
     python campaign.py speed -o results --small DIR --big DIR            # rate, overhead, settings, faults: one GPU, 16 cores
+    python campaign.py two -o results --small DIR --big DIR              # two GPUs: replicas against tensor parallel
     python campaign.py learn -o results --small DIR --gpu 1 --cores 16-31 --port 8100 --head 11100     # token ids, training, beside it
 
 Each step adds to its JSON file under -o as it goes, so that a machine that is taken away costs little; commands.log holds every command.
 vLLM, Gym and the trainers may lie in folders of their own: $VLLM_PATH, $GYM_PATH and $TRAIN_PATH become their PYTHONPATH; $TRAIN_PYTHON
-is another Python for the trainers. The folder h200 holds what came out; the steps `settings` and `faults` and the track `two` have not run to their end
-yet. --engine replaces
-vLLM by another server's command, for a rehearsal without a GPU. Exit code: 0 all steps done, 1 one failed, 2 bad input.
+is another Python for the trainers. The folder h200 holds what came out. Several engines on one GPU start one after the other: vLLM counts
+what its neighbors take meanwhile as its own. --engine replaces vLLM by another server's command, for a rehearsal without a GPU.
+Exit code: 0 all steps done, 1 one failed, 2 bad input.
 """
 
 import argparse
@@ -31,6 +32,7 @@ def main() -> int:
     add("--cores", default="", metavar="LIST", help="cores for all programs, as taskset has them (default: all)")
     add("--port", type=int, default=8000, help="of the engine; the one 9 above must be free too (default: %(default)s)")
     add("--head", type=int, default=11000, help="port of Gym's head server (default: %(default)s)")
+    add("--share", type=float, default=0.5, metavar="X", help="of the GPU's memory, for each engine of `learn` (default: %(default)s)")
     add("--only", nargs="+", metavar="STEP", help="of the steps, only these")
     add("--minutes", type=float, default=20, help="start nothing that would go beyond (default: %(default)s)")
     add("--hardware", default="one H200", help="for the record (default: %(default)s)")

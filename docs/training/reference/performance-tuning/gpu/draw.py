@@ -9,7 +9,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 MODELS = {"small": "135M", "8b": "8B"}
-DATA = ("speed", "ceiling", "ids", "tokens", "learning")
+DATA = ("speed", "ceiling", "ids", "tokens", "settings", "two", "learning")
 
 
 def curve(data: dict, name: str, way: str, tokens: int) -> list[dict]:
@@ -120,23 +120,52 @@ def ids_table(data: dict) -> str:
 
 def tokens_tables(data: dict) -> str:
     found = data["found"]
-    lines = ["| Temperature | Rollouts with two calls or more | Contiguous | Same text, other tokens | Other text |", "| --- | --- | --- | --- | --- |"]
+    lines = ["| Parser | Temperature | Rollouts with two calls or more | Contiguous | Same text, other tokens | Other text |", "| --- | --- | --- | --- | --- | --- |"]
     for name, its in found.items():
         if name.startswith("contiguity"):
-            lines.append(f"| {name.rsplit(' ', 1)[1]} | {its['two calls or more']} | {its['contiguous']} | {its['same text, other tokens']} | {its['other text']} |")
-    lines += ["", "| Sampled with | Computed again in | Logits divided by | Apart per token: mean, p99 | Ratio of a whole sequence: p5, median, p95 |", "| --- | --- | --- | --- | --- |"]
+            _, parser, temperature = name.split(", ")
+            lines.append(f"| `{parser}` | {temperature.split()[1]} | {its['two calls or more']} | {its['contiguous']} | {its['same text, other tokens']} | {its['other text']} |")
+    engines = {"as served": "bfloat16, as shipped", "engine in float32": "float32", "processed_logprobs": "bfloat16, `processed_logprobs`"}
+    lines += ["", "| Engine | Sampled with | Computed again in | Logits divided by | Apart per token: mean, p99 | Ratio of a whole sequence: p5, median, p95 |", "| --- | --- | --- | --- | --- | --- |"]
     for name, its in found.items():
         if name.startswith("gap"):
-            _, _, sampled, *more = name.split(", ")
+            _, engine, sampled, *more = name.split(", ")
             sampled += f", {more[0]}" if more[0].startswith("top_k") else ""
             token, ratio = its["per token"], its["ratio of a sequence"]
-            digits = ".2f" if ratio["p95"] < 1000 else ".0e"
-            lines.append(f"| {sampled} | {its['dtype']} | {its['divided_by']:g} | {token['mean']:.3f}, {token['p99']:.3f} nats | "
+            digits = ".2f" if 0.01 < ratio["p50"] < 100 else ".0e"
+            lines.append(f"| {engines[engine]} | {sampled} | {its['dtype']} | {its['divided_by']:g} | {token['mean']:.3f}, {token['p99']:.3f} nats | "
                          f"{ratio['p5']:{digits}}, {ratio['p50']:{digits}}, {ratio['p95']:{digits}} |")
-    lines += ["", "| In flight | Of 40 greedy answers differ from those at 1 in flight | First other token, median | Differ between two runs |", "| --- | --- | --- | --- |"]
-    for level, its in found["greedy, bfloat16"]["levels"].items():
-        lines.append(f"| {level} | {its['differ from the first']} | {its['first different token, median'] or '-'} | {its['differ between two runs']} |")
-    return "\n".join([*lines, "", f"SmolLM2-135M, answers of 256 tokens. {source(data)}"])
+    lines += ["", "| Engine | In flight | Of 40 greedy answers differ from those at 1 in flight | First other token, median | Differ between two runs |", "| --- | --- | --- | --- | --- |"]
+    for name in ("bfloat16", "float32"):
+        for level, its in found[f"greedy, {name}"]["levels"].items():
+            first = its["first different token, median"]
+            lines.append(f"| {name} | {level} | {its['differ from the first']} | {'-' if first is None else f'{first:.0f}'} | {its['differ between two runs']} |")
+    return "\n".join([*lines, "", f"SmolLM2-135M, answers of 256 tokens; what is not bfloat16 with `hermes`: 2026-11-30. {source(data)}"])
+
+
+LOADED = {"many": "1,024 answers of 256 tokens, 512 in flight", "long": "256 different prompts of 3,900 words, 64 in flight", "repeats": "32 prompts of 3,900 words, 8 repeats each, 64 in flight"}
+
+
+def settings_table(data: dict) -> str:
+    shipped = {run["name"]: run for run in data["runs"] if run["note"] == "as shipped"}
+    lines = ["| Load | Setting | Output tokens/s | Against as shipped | p50 | Preemptions |", "| --- | --- | --- | --- | --- | --- |"]
+    for name, load in LOADED.items():
+        for run in data["runs"]:
+            if run["name"] == name:
+                rate, note = run["output_tokens_per_s"], run["note"]
+                against = "" if note == "as shipped" else f"{round(100 * rate / shipped[name]['output_tokens_per_s']) - 100:+d} %".replace("+0 %", "0 %")
+                lines.append(f"| {load} | {note if note == 'as shipped' else f'`{note}`'} | {rate:,.0f} | {against} | {run['p50_s']:.1f} s | {run['counters']['num_preemptions_total']:.0f} |")
+    return "\n".join([*lines, "", f"8B, straight at vLLM, one run each. {source(data)}"])
+
+
+def two_table(data: dict, speed: dict) -> str:
+    one = {run["concurrency"]: run for run in curve(speed, "8b", "gym", 512)}
+    notes = list(dict.fromkeys(run["note"] for run in data["runs"]))
+    lines = ["| In flight | One GPU | " + " | ".join(note[0].upper() + note[1:] for note in notes) + " |", "| --- | --- |" + " --- |" * len(notes)]
+    for level in dict.fromkeys(run["concurrency"] for run in data["runs"]):
+        rates = [next(run["per_min"] for run in data["runs"] if (run["concurrency"], run["note"]) == (level, note)) for note in notes]
+        lines.append(f"| {level} | {one[level]['per_min']:,.0f} | " + " | ".join(f"{rate:,.0f} ({rate / one[level]['per_min']:.2f} times)" for rate in rates) + " |")
+    return "\n".join([*lines, "", f"Rollouts a minute through Gym, 8B, answers of 512 tokens, one run each. {source(data)}"])
 
 
 def predictions(data: dict) -> list[tuple[int, float, float, float]]:
@@ -163,9 +192,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out-dir", type=Path, default=HERE.parent / "parts", help="where to write the tables (default: ../parts)")
     args = parser.parse_args()
-    speed, ceiling, ids, tokens, _ = (json.loads((HERE / "h200" / f"{name}.json").read_text(encoding="utf-8")) for name in DATA)
+    speed, ceiling, ids, tokens, settings, two, _ = (json.loads((HERE / "h200" / f"{name}.json").read_text(encoding="utf-8")) for name in DATA)
     tables = {"gpu_rate": rate_table(speed), "gpu_ceiling": ceiling_table(ceiling), "gpu_ids": ids_table(ids), "gpu_tokens": tokens_tables(tokens),
-              "gpu_prediction": prediction_table(speed)}
+              "gpu_prediction": prediction_table(speed), "gpu_settings": settings_table(settings), "gpu_two": two_table(two, speed)}
     for name, text in tables.items():
         (args.out_dir / f"{name}.md").write_text(text + "\n", encoding="utf-8")
     return 0

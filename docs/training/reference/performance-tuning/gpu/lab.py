@@ -16,6 +16,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 INTEGRATE = HERE.parents[2] / "how-to" / "integrate-with-rl-frameworks"
 FILTER = HERE.parents[2] / "how-to" / "filter-and-curate-data"
+SHARED = HERE.parents[2] / "index"  # rollouts.py and what else all guides share
 COPIES = "abcd"
 MODEL = """\
 {name}:
@@ -63,7 +64,7 @@ class Lab:
 
     def environment(self, kind: str) -> dict[str, str]:
         path = os.environ.get({"engine": "VLLM_PATH", "gym": "GYM_PATH", "train": "TRAIN_PATH"}[kind], "")
-        mine = {"PYTHONPATH": path} if path else {}
+        mine = {"PYTHONPATH": ":".join(filter(None, (path, str(SHARED))))}
         mine |= {"CUDA_VISIBLE_DEVICES": str(self.args.gpu)} if kind != "gym" else {}
         return os.environ | mine | {"HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1", "VLLM_USE_FLASHINFER_SAMPLER": "0", "VLLM_SERVER_DEV_MODE": "1", "TQDM_DISABLE": "1"}
 
@@ -131,8 +132,11 @@ class Lab:
         return self.run("gym", f"python3 {HERE / 'load.py'} -o {self.out / output}.json --base {self.base}/v1 --model {self.args.model_name} "
                                f"--head {self.args.head} --hardware {shlex.quote(self.args.hardware)} {options}", seconds)
 
+    def wanted(self, name: str) -> bool:
+        return not self.args.only or name in self.args.only
+
     def step(self, name: str, function, *more) -> None:
-        if self.args.only and name not in self.args.only:
+        if not self.wanted(name):
             return
         if time.monotonic() > self.deadline - 10:
             self.say(f"== {name}: no time left")

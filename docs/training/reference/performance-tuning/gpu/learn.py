@@ -120,29 +120,34 @@ TEMPLATES = {"hermes": "hermes.jinja", "pythonic": "pythonic.jinja", "llama3_jso
 
 
 def learn(lab: Lab) -> None:
-    args = lab.args
-    template = lambda name: f"--enable-auto-tool-choice --tool-call-parser {name} --chat-template {HERE / TEMPLATES[name]} --gpu-memory-utilization 0.5"  # noqa: E731
+    """Each engine once, with the steps that need it; an engine none of whose steps is wanted is not started."""
+    parser = lambda name: f"--enable-auto-tool-choice --tool-call-parser {name} --chat-template {HERE / TEMPLATES[name]}"  # noqa: E731
+    plan = [
+        (parser("hermes"), [("offline", offline), ("online", online), ("contiguity", contiguity, "hermes", ("1.0",) if lab.args.quick else ("1.0", "0.7", "0.0")),
+                            ("gap", gap), ("greedy", greedy, "bfloat16"), ("trl_grpo", trl_grpo)]),
+        *([] if lab.args.quick else [
+            # These two ask what a parser and its template do: without compilation the engine is up sooner.
+            *((f"{parser(name)} --enforce-eager", [(f"contiguity_{name}", contiguity, name, ("1.0",))]) for name in ("pythonic", "llama3_json")),
+            (f"{parser('hermes')} --logprobs-mode processed_logprobs", [("gap_processed", gap, "processed_logprobs")]),
+            (f"{parser('hermes')} --dtype float32", [("gap_float32", gap, "engine in float32"), ("greedy_float32", greedy, "float32")]),
+        ]),
+    ]
     servers = lab.gym(learn_config(lab))
     try:
-        with lab.engine(args.small, template("hermes")):
-            lab.wait(f"http://127.0.0.1:{args.head}/readyz", servers, 400)
-            lab.step("offline", offline)
-            lab.step("online", online)
-            if not args.engine:
-                            load_weights(lab.base, args.small)
-            lab.step("contiguity", contiguity, "hermes", ("1.0",) if args.quick else ("1.0", "0.7", "0.0"))
-            lab.step("gap", gap)
-            lab.step("greedy", greedy, "bfloat16")
-            lab.step("trl_grpo", trl_grpo)
-        if not args.quick:
+        for flags, steps in plan:
+            if not any(lab.wanted(name) for name, *_ in steps):
+                continue
+            try:
+                with lab.engine(lab.args.small, f"{flags} --gpu-memory-utilization {lab.args.share}"):
+                    lab.wait(f"http://127.0.0.1:{lab.args.head}/readyz", servers, 400)
+                    for name, function, *more in steps:
+                        if name in ("contiguity", "gap") and not lab.args.engine:
+                            load_weights(lab.base, lab.args.small)  # what training left in the engine
+                        lab.step(name, function, *more)
+            except RuntimeError as error:
+                lab.say(f"   {flags}: {error}")
+                lab.failed.extend(name for name, *_ in steps)
+        if not lab.args.quick:
             lab.step("faults", faults, "string_match_simple_agent")
-            for name in ("pythonic", "llama3_json"):
-                with lab.engine(args.small, template(name)):
-                    lab.step("contiguity", contiguity, name, ("1.0",))
-            with lab.engine(args.small, template("hermes") + " --logprobs-mode processed_logprobs"):
-                lab.step("gap", gap, "processed_logprobs")
-            with lab.engine(args.small, template("hermes") + " --dtype float32"):
-                lab.step("gap", gap, "engine in float32")
-                lab.step("greedy", greedy, "float32")
     finally:
         stop(servers)

@@ -86,7 +86,7 @@ SETTINGS = [
 def loads(lab: Lab, note: str, names: tuple[str, ...]) -> None:
     for name in names:
         before = counters(lab.base)
-        lab.load("settings", f"--name {name} --ways engine --drivers 2 {LOADS[name]} --note {shlex.quote(note)}", 90)
+        lab.load("settings", f"--name {name} --ways engine --drivers 2 {LOADS[name]} --note={shlex.quote(note)}", 90)
         after = counters(lab.base)
         path = lab.out / "settings.json"
         data = json.loads(path.read_text())
@@ -102,16 +102,17 @@ def faults(lab: Lab, agent: str) -> None:
     (lab.folder / "long_tasks.jsonl").write_text("".join(json.dumps({
         "responses_create_params": {"input": "word " * words, "max_output_tokens": 16}, "expected_answer": "none", "extraction_mode": "full_response",
         "agent_ref": {"name": agent}}) + "\n" for words in (10, 200_000)))
-    head = f"+head_server.host=127.0.0.1 +head_server.port={lab.args.head}"
-    engine = lab.serve("engine", lab.engine_command(lab.args.small, ""), f"engine-{lab.args.track}.log")
+    head, flags = f"+head_server.host=127.0.0.1 +head_server.port={lab.args.head}", f"--enforce-eager --gpu-memory-utilization {lab.args.share}"
+    engine = lab.serve("engine", lab.engine_command(lab.args.small, flags), f"engine-{lab.args.track}.log")
     lab.wait(f"{lab.base}/health", engine, 200)
+    lab.wait(f"http://127.0.0.1:{lab.args.head}/readyz", engine, 200)
     lab.run("gym", f"{lab.args.gym} eval run --no-serve {head} -i long_tasks.jsonl -o long/rollouts.jsonl --concurrency 2 ++route_failures_to_sidecar=true", 60)
     found = {"long": {path.name: path.read_text()[:3000] for path in (lab.folder / "long").glob("*failures.jsonl")}, "timeline": []}
     output = lab.folder / "killed" / "rollouts.jsonl"
     done = lambda: len(output.read_text().splitlines()) if output.exists() else 0  # noqa: E731
     run = lab.serve("gym", f"{lab.args.gym} eval run --no-serve {head} -i fault_tasks.jsonl -o killed/rollouts.jsonl --num-repeats 2 --concurrency 16 ++route_failures_to_sidecar=true", "killed-run.log")
     started, killed, back, gym_log = time.monotonic(), None, None, lab.out / f"gym-{lab.args.track}.log"
-    while run.poll() is None and time.monotonic() - started < 150:
+    while run.poll() is None and time.monotonic() - started < 240:
         now = round(time.monotonic() - started, 1)
         found["timeline"].append({"s": now, "rows": done(), "server_log_lines": gym_log.read_bytes().count(b"\n")})
         if killed is None and done() >= 100:
@@ -120,7 +121,7 @@ def faults(lab: Lab, agent: str) -> None:
             killed = found["killed_s"] = now
             lab.say("  engine killed")
         if killed is not None and back is None and now > killed + 25:
-            engine = lab.serve("engine", lab.engine_command(lab.args.small, ""), f"engine-{lab.args.track}.log")
+            engine = lab.serve("engine", lab.engine_command(lab.args.small, flags), f"engine-{lab.args.track}.log")
             back = found["started_again_s"] = now
         if back is not None and "ready_again_s" not in found and answers(f"{lab.base}/health"):
             found["ready_again_s"] = now
@@ -138,15 +139,16 @@ def speed(lab: Lab) -> None:
     began = time.monotonic()
     # Gym starts no server before every endpoint answers.
     fixed = lab.serve("gym", f"python3 {HERE.parent / 'fixed_endpoint.py'} --port {args.port + 9} --delay 0", f"fixed-{args.track}.log")
-    servers = lab.gym(speed_config(lab))
+    servers = lab.gym(speed_config(lab)) if any(map(lab.wanted, ("ceiling", "small", "8b", "ids"))) else None  # engine settings are measured without Gym
     try:
-        with lab.engine(args.small) as seconds:
-            ready = lab.wait(f"http://127.0.0.1:{args.head}/readyz", servers, 400)
-            lab.keep("start", {"engine_small_s": round(seconds, 1), "gym_s": round(time.monotonic() - began, 1), "gym_after_engine_s": round(ready, 1)})
-            lab.step("ceiling", ceiling)
-            lab.step("small", small_rates)
-            if args.quick:
-                lab.step("ids", token_ids)
+        if any(map(lab.wanted, ("ceiling", "small", *(["ids"] if args.quick else [])))):
+            with lab.engine(args.small) as seconds:
+                ready = lab.wait(f"http://127.0.0.1:{args.head}/readyz", servers, 400)
+                lab.keep("start", {"engine_small_s": round(seconds, 1), "gym_s": round(time.monotonic() - began, 1), "gym_after_engine_s": round(ready, 1)})
+                lab.step("ceiling", ceiling)
+                lab.step("small", small_rates)
+                if args.quick:
+                    lab.step("ids", token_ids)
         if args.big:
             flags = "--load-format dummy "
             for number, (note, more, names) in enumerate(SETTINGS):
@@ -164,7 +166,8 @@ def speed(lab: Lab) -> None:
         elif not args.quick:
             lab.step("faults", faults, "real_agent")
     finally:
-        stop(servers)
+        if servers:
+            stop(servers)
         stop(fixed)
 
 
@@ -175,18 +178,19 @@ def two_gpus(lab: Lab) -> None:
         f"head_server: {{host: 127.0.0.1, port: {lab.args.head}}}\n", MATCH.format(name="match"),
         MODEL.format(name="one_model", base=f"{lab.base}/v1", model="policy", more=PLAIN), AGENT.format(name="one", steps=1, resources="match", model="one_model"),
         MODEL.format(name="both_model", base=f"[{lab.base}/v1, {second}/v1]", model="policy", more=PLAIN), AGENT.format(name="both", steps=1, resources="match", model="both_model"),
+        AGENT.format(name="second_both", steps=1, resources="match", model="both_model"),
     ])
-    dummy, levels = "--load-format dummy", "--levels 8 128 512 1024 --tokens 512 --least 8"
+    dummy, levels = "--load-format dummy", "--levels 128 512 1024 --tokens 512 --least 8"
     first, lab.args.gpu = lab.args.gpu, 1
     replica = lab.serve("engine", lab.engine_command(lab.args.big, dummy).replace(f"--port {lab.args.port}", f"--port {lab.args.port + 1}"), "engine-replica.log")
     lab.args.gpu = first
-    servers = None
+    servers = lab.gym(config)
     try:
         with lab.engine(lab.args.big, dummy):
-            servers = lab.gym(config)
             lab.wait(f"{second}/health", replica, 200)
             lab.wait(f"http://127.0.0.1:{lab.args.head}/readyz", servers, 300)
             lab.load("two", f"--name 8b --ways gym --agents both_agent {levels} --note 'two replicas'", 150)
+            lab.load("two", f"--name 8b --ways gym --agents both_agent second_both_agent {levels} --note 'two replicas, two agents'", 150)
             lab.load("two", f"--name 8b --ways gym --agents one_agent {levels} --note 'one replica'", 150)
         stop(replica)
         lab.args.gpu = "0,1"
@@ -194,5 +198,4 @@ def two_gpus(lab: Lab) -> None:
             lab.load("two", f"--name 8b --ways gym --agents one_agent {levels} --note 'tensor parallel over 2'", 150)
     finally:
         stop(replica)
-        if servers:
-            stop(servers)
+        stop(servers)

@@ -35,6 +35,7 @@ def main() -> int:
     parser.add_argument("folder", type=Path, metavar="PLAN_FOLDER", help="an unpacked plan.zip")
     parser.add_argument("--what", required=True, help="the plan in words")
     parser.add_argument("--predicted", type=float, required=True, metavar="N", help="rollouts per minute that the page predicts")
+    parser.add_argument("--hardware", metavar="WORDS", help="what it ran on (default: the processor)")
     parser.add_argument("-o", "--output", type=Path, default=Path("executed.json"), metavar="FILE", help="the record (default: %(default)s)")
     args = parser.parse_args()
     if not (args.folder / "run.sh").is_file() or args.predicted <= 0:
@@ -45,12 +46,13 @@ def main() -> int:
         print("carry_out.py: the run did not finish. Read results/*/run.log and servers.log.", file=sys.stderr)
         return 1
     data = json.loads(args.output.read_text(encoding="utf-8")) if args.output.exists() else {"plans": []}
-    data |= {"release": f"nemo-gym {metadata.version('nemo-gym')}", "python": platform.python_version(), "date": datetime.date.today().isoformat(),
-             "cores": os.cpu_count(), "hardware": next((line.split(":", 1)[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), platform.machine())}
+    data["release"] = f"nemo-gym {metadata.version('nemo-gym')}"
+    hardware = args.hardware or next((line.split(":", 1)[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), platform.machine())
     measured = 60 * rollouts / seconds
     data["plans"] = [its for its in data["plans"] if its["what"] != args.what]
     data["plans"].append({"what": args.what, "rollouts": rollouts, "planned_s": round(rollouts / args.predicted * 60 / 0.8, 1), "took_s": round(seconds, 1),
-                          "predicted_per_min": round(args.predicted, 1), "measured_per_min": round(measured, 1)})
+                          "predicted_per_min": round(args.predicted, 1), "measured_per_min": round(measured, 1),
+                          "on": f"{hardware}, {os.cpu_count()} cores, Python {platform.python_version()}, {datetime.date.today().isoformat()}"})
     args.output.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
     print(f"{rollouts} rollouts in {seconds:.1f} s: {measured:,.0f} a minute, {measured / args.predicted:.0%} of the prediction")
     return 0
