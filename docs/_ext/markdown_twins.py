@@ -100,7 +100,7 @@ def located(text: str, place: str | None, address: str, moved: dict[str, str]) -
 
     ``moved``: the part of a twin that holds an anchor, as "NAME.md#anchor" -> "NAME/part.md".
     """
-    text = ANCHOR.sub(r'<a id="\1"></a>', text)
+    text = ANCHOR.sub(lambda its: f'<a id="{its[1]}"></a>', text)
     own, folder = f"{place}.md", posixpath.dirname(place or "")
 
     def link(match: re.Match) -> str:

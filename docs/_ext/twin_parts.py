@@ -31,9 +31,9 @@ def lines_of(text: str) -> Iterator[tuple[int, str, str]]:
     """Each line with the level and the title of the heading that it is, 0 and "" if it is none."""
     fence = ""
     for line in text.splitlines(keepends=True):
-        if mark := FENCE.match(line):
+        if ("```" in line or "~~~" in line) and (mark := FENCE.match(line)):
             fence = fence or mark[1] if not fence.startswith(mark[1][:3]) or len(mark[1]) < len(fence) else ""
-        heading = None if fence else HEADING.match(line)
+        heading = HEADING.match(line) if not fence and line.startswith("##") else None
         yield (len(heading[1]), heading[2].strip(), line) if heading else (0, "", line)
 
 
