@@ -121,7 +121,8 @@ def write_documents(self, docnames: Set[str]) -> None:
         return self._write_serial(sorted(docnames))
 
     def write(names: list[str]) -> dict:
-        self._write_serial(names)
+        for name in names:  # `_write_serial` would tell each warning of another process twice
+            builders._write_docname(name, env=self.env, builder=self, tags=self.tags)
         return self.images
 
     first = min(weights, key=weights.get)  # with it come templates and more, so that not each process compiles them
