@@ -168,7 +168,7 @@ def copy_of_the_repository(folder: Path) -> None:
     for name in names:
         if (ROOT / name).exists():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, folder / name)
+            shutil.copy2(ROOT / name, folder / name, follow_symlinks=False)
     for name in (".venv", ".venv-gym", ".venv-trainers"):
         (folder / name).symlink_to(ROOT / name)
 
