@@ -206,7 +206,7 @@ def test_a_gpu_needs_two_times_per_call() -> None:
 def test_the_model_got_better() -> None:
     its, rounds = GPU["learning"], [one for one in GPU["learning"]["grpo"]["rounds"] if "held_out" in one]
     text, before = PAGE.read_text(encoding="utf-8"), its["base"]
-    for found in (its["sft"], its["sft_dpo"], rounds[-1]["held_out"]):
+    for found in (its["sft"], its["sft_again"], its["sft_dpo"], rounds[-1]["held_out"]):
         assert found["mean"] - found["half_interval"] > before["mean"] + before["half_interval"]
         assert f"{found['mean']:.2f} ± {found['half_interval']:.2f}" in text
 
