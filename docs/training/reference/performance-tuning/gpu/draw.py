@@ -72,7 +72,7 @@ def draw_learning(data: dict):
                   fmt="o-", color="C0", capsize=3, label="GRPO, held-out tasks")
     axes.plot([one["round"] for one in data["grpo"]["rounds"][1:]], [one["reward"] for one in data["grpo"]["rounds"][1:]], ".", color="C0", alpha=0.5,
               label="GRPO, the rollouts of the round")
-    for place, (color, key, label) in enumerate((("C1", "sft", "SFT, held-out tasks"), ("C2", "sft_dpo", "SFT, then DPO, held-out tasks"))):
+    for place, (color, key, label) in enumerate((("C1", "sft", "SFT, held-out tasks"), ("C3", "sft_again", "the same, a second run"), ("C2", "sft_dpo", "DPO after the second SFT"))):
         its = data[key]
         axes.errorbar([rounds[-1]["round"] + 1 + place], [its["mean"]], [its["half_interval"]], fmt="s", color=color, capsize=3, label=label)
     axes.set_ylim(0, 1)
