@@ -493,6 +493,9 @@ def trained(folder: Path, gym_python: Path, converted: dict, spread: tuple, hard
         "field qwen": ["check_loaders", f"trl_sft={curated(folder, '--reasoning', 'field')}", "--template", str(templates / "qwen3_training.jinja")],
         "qwen3 openrlhf": ["check_loaders", "converted/openrlhf_sft.jsonl", "--template", str(templates / "qwen3.jinja")],
         "spread": ["check_loaders", "spread/trl_dpo.jsonl", "spread/openrlhf_dpo.jsonl"],
+        "short": ["check_loaders", "converted/llamafactory_sft.jsonl", "converted/verl_sft.parquet", trl, "--max-length", "300"],
+        "no marks": ["check_loaders", trl, "--template", str(templates / "qwen3_instruct_2507.jinja")],
+        "nemo rl": ["check_loaders", trl, "converted/nemo-rl_sft.jsonl"],
         "refusing": ["check_loaders", "converted/openrlhf_sft.jsonl", "--template", str(write(folder / "refusing.jinja", REFUSING))],
         "four": ["check_loaders", *(f"converted/{trainer}_{kind}.jsonl" for trainer in FOUR for kind in ("sft", "dpo"))],
         "four hard": ["check_loaders", *(f"hard/{trainer}_sft.jsonl" for trainer in FOUR)],
@@ -524,6 +527,27 @@ def test_the_loaders_take_every_row_and_train_the_right_tokens(trained: dict, te
     assert answer["code"] == 0, answer
     assert answer["out"].count("21 rows, 21 sequences") == files and answer["out"].count("2 rows, 2 pairs") == pairs
     assert answer["out"].count(SOUND) == files + pairs
+
+
+@pytest.mark.gym
+def test_rows_too_long_for_training_are_found_by_every_check(trained: dict) -> None:
+    """Some loaders cut them and say nothing, some stop, some drop them: the check says that they are too long, and how long."""
+    answer = trained["short"]
+    assert answer["code"] == 1 and re.search(r"llamafactory: 21 rows, 21 sequences\n.*longest row \d{3,}\n(?s:.*)\d+ rows longer than --max-length 300", answer["out"]), answer
+    assert re.search(r"for verl: the loader stops at row \d+: ValueError.*\n  the longest row has \d+ tokens, --max-length is 300\n", answer["out"]), answer
+    assert re.search(r"for trl: (?s:.*)\d+ rows longer than --max-length 300", answer["out"])
+
+
+@pytest.mark.gym
+def test_a_template_without_marks_raises_no_false_alarm(trained: dict) -> None:
+    answer = trained["no marks"]
+    assert "which tokens are learned was not compared" in answer["out"] and "tokens in the loss" not in answer["out"].replace("of them in the loss", ""), answer
+
+
+@pytest.mark.gym
+def test_a_wrong_name_is_said_before_any_file_is_checked(trained: dict) -> None:
+    answer = trained["nemo rl"]
+    assert answer["code"] == 2 and "check_template.py" in answer["out"] and "sequences" not in answer["out"], answer
 
 
 @pytest.mark.gym
@@ -683,7 +707,6 @@ def drop(text):
     return [check.reference({"messages": changed}, tokenizer)]
 
 assert sft([(ids, own)]) == set(), sft([(ids, own)])
-assert sft([]) == {"rows dropped by the loader"}
 assert "empty sequences" in sft([([], [])]) and "empty sequences" in sft([(ids, [False] * len(ids))])
 assert sft([(ids, [True] * len(ids))]) == {"user or tool tokens in the loss"}
 assert {"assistant tokens outside of the loss", "texts lost"} <= sft([(ids, own[:-6] + [False] * 6)])
@@ -700,7 +723,6 @@ def dpo(loaded, given=pair):
     return {what for what, count in check.check_dpo([given], loaded, tokenizer)[1].items() if count}
 
 assert dpo([(prompt, chosen, rejected)]) == set(), dpo([(prompt, chosen, rejected)])
-assert dpo([]) == {"rows dropped by the loader"}
 assert "pairs whose chosen answer equals the rejected one" in dpo([(prompt, chosen, chosen)])
 assert "empty answers" in dpo([(prompt, chosen, [])]) and "empty answers" in dpo([([], chosen, rejected)])
 assert "tool calls lost" in dpo([(prompt, render([{"role": "assistant", "content": "I look."}]), rejected)])
@@ -712,7 +734,11 @@ text = tokenizer.apply_chat_template(asked["prompt"], tokenize=False, add_genera
 def rl(loaded):
     return {what for what, count in check.check_rl([asked], loaded, tokenizer)[1].items() if count}
 
-assert rl([(text, "{}")]) == set() and rl([]) == {"rows dropped by the loader"}
+assert rl([(text, "{}")]) == set()
+# One row of three is gone: nobody knows which, so nothing else may be said of the rest.
+others = [{"messages": messages[:1] + [{"role": "assistant", "content": word}]} for word in ("One.", "Two.")]
+gone = check.compare("trl_sft", [row, *others], [check.reference(its, tokenizer) for its in others], tokenizer)
+assert gone == ("2 of them came out", {"rows dropped by the loader: nothing else was compared": 1}), gone
 assert "labels that are not the task" in rl([(text, "")]) and "empty prompts" in rl([("", "{}")])
 assert rl([(text + "x", "{}")]) == {"prompts that differ from the conversation rendered at once"}
 """

@@ -5,7 +5,7 @@
 
 The name says whose loader reads the file, and as what: TRAINER_KIND, as convert_for_trainers.py names them. Only the trainers that
 you name are imported: the Python of your own trainer is enough.
-Counts sequences, tokens, and tokens in the loss, and finds: rows that the loader dropped, empty sequences, tool calls, thoughts
+Counts sequences, tokens, and tokens in the loss, and finds: rows longer than --max-length, rows that the loader dropped, empty sequences, tool calls, thoughts
 and texts that vanished, user or tool tokens in the loss, assistant tokens outside of it, chosen answers that equal the rejected ones.
 The tokenizer is SmolLM2's with the practice endpoint's template; --template takes another one of the same ChatML family.
 Exit code: 0 sound, 1 something was found, 2 bad input.
@@ -36,8 +36,6 @@ from rollouts import BadInput, lines
 
 import practice_policy
 
-LENGTH = 8192
-
 
 def rows_in(path: Path, *forms: tuple[str, ...]) -> list[dict]:
     """The rows as the converter wrote them, all in one of the forms that the loader reads."""
@@ -67,7 +65,7 @@ def trl_trainer(kind: str, path: Path, tokenizer):
     """The trainer that train_trl.py builds: it loads the file when it is built."""
     import train_trl
 
-    args = train_trl.parse([kind, str(path), "--max-length", str(LENGTH), "-o", tempfile.mkdtemp()])
+    args = train_trl.parse([kind, str(path), "--max-length", str(trainer_loaders.LENGTH), "-o", tempfile.mkdtemp()])
     args.tokenizer = tokenizer
     return getattr(train_trl, kind)(args)
 
@@ -85,12 +83,12 @@ def verl_sft(path: Path, tokenizer) -> list[tuple[list[int], list[bool]]]:
     from omegaconf import OmegaConf
     from verl_dataset import GymSFTDataset
 
-    settings = OmegaConf.create({"pad_mode": "no_padding", "max_length": LENGTH, "truncation": "error"})
+    settings = OmegaConf.create({"pad_mode": "no_padding", "max_length": trainer_loaders.LENGTH, "truncation": "error"})
     data = GymSFTDataset(str(path), tokenizer, settings)
     sequences = []
     for number in range(len(data)):
         try:
-            row = data[number]
+            row = trainer_loaders.at(number, data.__getitem__)
             sequences.append((row["input_ids"].tolist(), [bool(mask) for mask in row["loss_mask"].tolist()]))
         except AssertionError:  # its messages, rendered one by one, do not add up to the conversation
             sequences.append(None)
@@ -108,7 +106,7 @@ def openrlhf_sft(path: Path, tokenizer) -> list[tuple[list[int], list[bool]]]:
     from openrlhf.datasets import SFTDataset
 
     rows = load_dataset("json", data_files=str(path), split="train")
-    data = SFTDataset(rows, tokenizer, LENGTH, openrlhf_strategy(input_key="messages", output_key=None), multiturn=True, num_processors=1)
+    data = SFTDataset(rows, tokenizer, trainer_loaders.LENGTH, openrlhf_strategy(input_key="messages", output_key=None), multiturn=True, num_processors=1)
     sequences = []
     for number in range(len(data)):
         ids, _, mask = data[number]
@@ -128,7 +126,7 @@ def openrlhf_dpo(path: Path, tokenizer) -> list[tuple[list[int], list[int], list
 
     rows = load_dataset("json", data_files=str(path), split="train")
     keys = {"prompt_key": "context", "chosen_key": "better", "rejected_key": "worse"}
-    data = RewardDataset(rows, tokenizer, LENGTH, openrlhf_strategy(**keys), is_dpo=True, num_processors=1)
+    data = RewardDataset(rows, tokenizer, trainer_loaders.LENGTH, openrlhf_strategy(**keys), is_dpo=True, num_processors=1)
     pairs = []
     for number in range(len(data)):
         chosen, _, rejected, _, start = data[number]
@@ -160,6 +158,8 @@ LOADERS = {
     "axolotl_dpo": (trainer_loaders.axolotl_dpo, ("messages", "chosen", "rejected")),
     "torchtune_sft": (trainer_loaders.torchtune_sft, ("messages",)),
     "torchtune_dpo": (trainer_loaders.torchtune_dpo, ("chosen", "rejected")),
+    "flat_sft": (trl_sft, ("messages",)),
+    "flat_dpo": (trl_dpo, ("prompt", "chosen", "rejected")),
 }
 
 
@@ -205,8 +205,8 @@ def lost_words(messages: list[dict], text: str) -> Counter:
 
 
 def check_sft(rows: list[dict], sequences: list, tokenizer) -> tuple[str, Counter]:
-    found = Counter({"rows dropped by the loader": abs(len(rows) - len(sequences))})
-    tokens = learned = 0
+    found = Counter()
+    tokens = learned = unmarked = 0
     for row, sequence in zip(rows, sequences):
         if sequence is None:
             found["rows that the loader refuses under this template"] += 1
@@ -221,15 +221,21 @@ def check_sft(rows: list[dict], sequences: list, tokenizer) -> tuple[str, Counte
         if ids != expected[: len(ids)] or expected[len(ids) :] not in ([], expected[-1:]):
             found["sequences that differ from the conversation rendered at once"] += 1
             continue
+        if not any(wrote):
+            unmarked += 1
+            continue
         # The line break after the end of a turn is the template's: loaders differ, and it does not matter.
         for token, learns, own in zip(ids, loss, wrote):
             if learns != own and tokenizer.decode([token]).strip():
                 found["user or tool tokens in the loss" if learns else "assistant tokens outside of the loss"] += 1
-    return f"{len(sequences) - sequences.count(None)} sequences\n  {tokens} tokens, {learned / max(1, tokens):.0%} of them in the loss", found
+    said = f"{len(sequences) - sequences.count(None)} sequences\n  {tokens} tokens, {learned / max(1, tokens):.0%} of them in the loss"
+    if unmarked:
+        said += "\n  which tokens are learned was not compared: the template has no {% generation %} marks\n "
+    return said, found
 
 
 def check_dpo(rows: list[dict], pairs: list, tokenizer) -> tuple[str, Counter]:
-    found = Counter({"rows dropped by the loader": abs(len(rows) - len(pairs))})
+    found = Counter()
     tokens = 0
     for row, (prompt, chosen, rejected) in zip(rows, pairs):
         row = {"chosen": row.get("better"), "rejected": row.get("worse")} | row
@@ -245,7 +251,7 @@ def check_dpo(rows: list[dict], pairs: list, tokenizer) -> tuple[str, Counter]:
 
 
 def check_rl(rows: list[dict], prompts: list[tuple[str, str]], tokenizer) -> tuple[str, Counter]:
-    found = Counter({"rows dropped by the loader": abs(len(rows) - len(prompts))})
+    found = Counter()
     for row, (text, label) in zip(rows, prompts):
         found["empty prompts"] += not any(message["content"].strip() and message["content"] in text for message in row["prompt"])
         found["tool calls lost"] += lost_calls(row["prompt"], text)
@@ -263,14 +269,33 @@ def checks_of(name: str):
     return own[kind] if trainer in ("llamafactory", "ms-swift", "axolotl", "torchtune") else {"sft": check_sft, "dpo": check_dpo, "rl": check_rl}[kind]
 
 
+def size(row: dict, tokenizer) -> int:
+    """Tokens of the longest conversation in a row, as the template writes it; where the form is a trainer's own, of all its words."""
+    prompt, tools = row.get("prompt") or row.get("context") or [], row.get("tools") or None
+    ends = [row[key] for key in ("completion", "chosen", "rejected", "better", "worse") if key in row] or [[]]
+    try:
+        chats = [row["messages"]] if "messages" in row else [prompt + end for end in ends]
+        return max(len(tokenizer.apply_chat_template(chat, tools=tools)["input_ids"]) for chat in chats)
+    except Exception:  # not in this form, or the template refuses it: the check itself says so
+        return len(tokenizer(" ".join(loader_checks.leaves(row)))["input_ids"])
+
+
+def compare(name: str, rows: list[dict], loaded: list, tokenizer) -> tuple[str, Counter]:
+    """What came out, held against the rows one by one: if rows are gone, which ones is not known, and nothing else is said."""
+    if len(loaded) != len(rows):
+        return f"{len(loaded)} of them came out", Counter({"rows dropped by the loader: nothing else was compared": abs(len(rows) - len(loaded))})
+    return checks_of(name)(rows, loaded, tokenizer)
+
+
 def check(name: str, path: Path, tokenizer) -> bool:
     """Load one file, print what was found, and tell whether it is sound."""
     loader, *forms = LOADERS[name]
     rows = rows_in(path, *forms)
+    sizes = [size(row, tokenizer) for row in rows]
     try:
         with contextlib.redirect_stdout(io.StringIO()):
             loaded = loader(path, tokenizer)
-        said, found = checks_of(name)(rows, loaded, tokenizer)
+        said, found = compare(name, rows, loaded, tokenizer)
     except ModuleNotFoundError as error:
         raise BadInput(f"{error}. Run it with the Python of {name.partition('_')[0]}, or install what its tab says") from None
     except jinja2.TemplateError as error:
@@ -279,9 +304,13 @@ def check(name: str, path: Path, tokenizer) -> bool:
     except (BadInput, OSError):
         raise
     except Exception as error:  # whatever a trainer's own code raises on a row stops its training, too
-        print(f"{path} for {name.partition('_')[0]}: the loader stops: {type(error).__name__}: {' '.join(str(error).split())[:200]}")
+        row = getattr(error, "row", None)
+        print(f"{path} for {name.partition('_')[0]}: the loader stops{f' at row {row}' if row else ''}: {type(error).__name__}: {' '.join(str(error).split())[:200]}")
+        if max(sizes) > trainer_loaders.LENGTH:
+            print(f"  the longest row has {max(sizes)} tokens, --max-length is {trainer_loaders.LENGTH}")
         return False
-    print(f"{path} for {name.partition('_')[0]}: {len(rows)} rows, {said}")
+    print(f"{path} for {name.partition('_')[0]}: {len(rows)} rows, {said}, longest row {max(sizes)}")
+    found[f"rows longer than --max-length {trainer_loaders.LENGTH}"] = sum(its > trainer_loaders.LENGTH for its in sizes)
     bad = {what: count for what, count in found.items() if count}
     for what, count in bad.items():
         print(f"  {count} {what}")
@@ -290,25 +319,50 @@ def check(name: str, path: Path, tokenizer) -> bool:
     return not bad
 
 
+@contextlib.contextmanager
+def without(chatter: bool):
+    """What loaders print on standard error, progress and warnings, is not for the reader; what this script prints is."""
+    if chatter:
+        yield
+        return
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("files", nargs="+", metavar="[NAME=]FILE", help=f"NAME is one of {', '.join(LOADERS)}")
-    parser.add_argument("--template", type=Path, help="a chat template with generation markers instead of the practice endpoint's")
+    parser.add_argument("--template", type=Path, help="a chat template with {%% generation %%} marks instead of the practice endpoint's, for trainers without templates of their own")
+    parser.add_argument("--max-length", type=int, default=trainer_loaders.LONGEST, metavar="N", help="tokens of a row that your trainer will take (default: %(default)s)")
+    parser.add_argument("--verbose", action="store_true", help="show what the loaders print on standard error")
     args = parser.parse_args()
+    if args.max_length < 1:
+        parser.error("--max-length must be 1 or more")
+    trainer_loaders.LENGTH = args.max_length
     try:
+        files = []
+        for given in args.files:  # all names first: a wrong one must not leave the files after it unchecked
+            name, _, file = given.rpartition("=")
+            name = name or Path(file).stem
+            if name.startswith("nemo-rl"):
+                raise BadInput(f"{given}: NeMo RL has no release whose loader could read it. Look at it with check_template.py TEMPLATE --rows {file}")
+            if name not in LOADERS:
+                raise BadInput(f"{given}: whose loader? Name it, for example trl_sft={file}. There are: {', '.join(LOADERS)}")
+            files.append((name, Path(file)))
         tokenizer = practice_policy.tokenizer()
         if args.template:
             try:
                 tokenizer.chat_template = args.template.read_text(encoding="utf-8")
             except OSError as error:
                 raise BadInput(f"{args.template}: {error.strerror}. Check the path") from None
-        good = []
-        for given in args.files:
-            name, _, file = given.rpartition("=")
-            name = name or Path(file).stem
-            if name not in LOADERS:
-                raise BadInput(f"{given}: whose loader? Name it, for example trl_sft={file}. There are: {', '.join(LOADERS)}")
-            good.append(check(name, Path(file), tokenizer))
+        with without(args.verbose):
+            good = [check(name, path, tokenizer) for name, path in files]
     except BadInput as error:
         print(f"check_loaders.py: {error}", file=sys.stderr)
         return 2

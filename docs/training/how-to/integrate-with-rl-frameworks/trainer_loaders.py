@@ -14,7 +14,17 @@ import tempfile
 import types
 from pathlib import Path
 
-LENGTH = 32768
+LONGEST = 32768
+LENGTH = LONGEST  # tokens of a row that a loader may take; check_loaders.py --max-length sets it
+
+
+def at(number: int, read):
+    """Row ``number`` (from 0), by ``read``; an error knows the row, counted from 1."""
+    try:
+        return read(number)
+    except Exception as error:
+        error.row = number + 1
+        raise
 
 
 def parts(tokenizer, ids: list[int], labels: list[int]) -> tuple[str, str]:
@@ -75,13 +85,14 @@ def ms_swift(path: Path, tokenizer, mode: str, **more) -> tuple[list, object]:
 
 def ms_swift_sft(path: Path, tokenizer) -> list[tuple[str, str]]:
     rows, template = ms_swift(path, tokenizer, "train")
-    return [parts(tokenizer, encoded["input_ids"], encoded["labels"]) for encoded in map(template.encode, rows)]
+    encoded = [at(number, lambda place: template.encode(rows[place])) for number in range(len(rows))]
+    return [parts(tokenizer, one["input_ids"], one["labels"]) for one in encoded]
 
 
 def ms_swift_dpo(path: Path, tokenizer) -> list[tuple[str, str, str]]:
     rows, template = ms_swift(path, tokenizer, "rlhf", loss_scale="default")
     made = []
-    for encoded in map(template.encode, rows):
+    for encoded in (at(number, lambda place: template.encode(rows[place])) for number in range(len(rows))):
         chosen, rejected = (tokenizer.decode(encoded[f"{side}_input_ids"]) for side in ("chosen", "rejected"))
         shared = len(os.path.commonprefix([chosen, rejected]))
         shared = chosen.rfind("<|im_start|>assistant\n", 0, shared + 1) + len("<|im_start|>assistant\n")
@@ -101,7 +112,7 @@ def axolotl_sft(path: Path, tokenizer) -> list[tuple[str, str]]:
     cfg = DictDefault({"train_on_inputs": False, "sequence_len": LENGTH, "chat_template": "tokenizer_default", "eot_tokens": ["<|im_end|>"]})
     strategy = load(tokenizer, cfg, DictDefault({"type": "chat_template"}))
     rows = load_dataset("json", data_files=str(path), split="train")
-    return [parts(tokenizer, made["input_ids"], made["labels"]) for made in (strategy.tokenize_prompt(row) for row in rows)]
+    return [parts(tokenizer, made["input_ids"], made["labels"]) for made in (at(number, lambda place: strategy.tokenize_prompt(rows[place])) for number in range(len(rows)))]
 
 
 def axolotl_dpo(path: Path, tokenizer) -> list[tuple[str, str, str]]:
@@ -112,7 +123,7 @@ def axolotl_dpo(path: Path, tokenizer) -> list[tuple[str, str, str]]:
     transform = default(DictDefault({"chat_template": "tokenizer_default", "datasets": [{"path": str(path), "type": "chat_template.default"}]}))
     transform = transform[0] if isinstance(transform, tuple) else transform
     rows = load_dataset("json", data_files=str(path), split="train")
-    made = [transform(row, tokenizer=tokenizer) for row in rows]
+    made = [at(number, lambda place: transform(rows[place], tokenizer=tokenizer)) for number in range(len(rows))]
     return [(row["prompt"], row["chosen"], row["rejected"]) for row in made]
 
 
@@ -137,7 +148,7 @@ def torchtune_sft(path: Path, tokenizer) -> list[tuple[str, str]]:
     from torchtune.datasets import chat_dataset
 
     data = chat_dataset(torchtune_tokenizer(tokenizer), source="json", data_files=str(path), conversation_column="messages", conversation_style="openai", split="train")
-    return [parts(tokenizer, row["tokens"], row["labels"]) for row in data]
+    return [parts(tokenizer, row["tokens"], row["labels"]) for row in (at(number, data.__getitem__) for number in range(len(data)))]
 
 
 def torchtune_dpo(path: Path, tokenizer) -> list[tuple[str, str, str]]:
@@ -145,7 +156,7 @@ def torchtune_dpo(path: Path, tokenizer) -> list[tuple[str, str, str]]:
 
     data = preference_dataset(torchtune_tokenizer(tokenizer), source="json", data_files=str(path), split="train")
     made = []
-    for row in data:
+    for row in (at(number, data.__getitem__) for number in range(len(data))):
         (whole, chosen), (_, rejected) = (parts(tokenizer, row[f"{side}_input_ids"], row[f"{side}_labels"]) for side in ("chosen", "rejected"))
         made.append((whole, chosen, rejected))
     return made
