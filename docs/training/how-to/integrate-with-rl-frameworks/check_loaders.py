@@ -247,7 +247,7 @@ def check_dpo(rows: list[dict], pairs: list, tokenizer) -> tuple[str, Counter]:
             found["tool calls lost"] += lost_calls(row[side], tokenizer.decode(ids))
             found.update(lost_words(row[side], tokenizer.decode(ids)))
             found["tool results in the loss"] += sum(message["role"] == "tool" for message in row[side])
-    return f"{len(pairs)} pairs, {tokens} tokens", found
+    return f"{len(pairs)} pairs\n  {tokens} tokens", found
 
 
 def check_rl(rows: list[dict], prompts: list[tuple[str, str]], tokenizer) -> tuple[str, Counter]:
@@ -280,6 +280,17 @@ def size(row: dict, tokenizer) -> int:
         return len(tokenizer(" ".join(loader_checks.leaves(row)))["input_ids"])
 
 
+def sizes_out(loaded: list, tokenizer) -> list[int]:
+    """Tokens of each sequence or pair that came out, by ids or, of trainers with templates of their own, by text."""
+    count = lambda part: len(tokenizer(part)["input_ids"]) if isinstance(part, str) else len(part)  # noqa: E731
+    found = []
+    for one in filter(None, loaded):
+        whole, *answers = one
+        apart = len(answers) == 2 and not (isinstance(whole, str) and answers[0].strip() in whole)  # torchtune's prompt holds the chosen answer
+        found.append(count(whole) + (max(map(count, answers)) if apart else 0))
+    return found
+
+
 def compare(name: str, rows: list[dict], loaded: list, tokenizer) -> tuple[str, Counter]:
     """What came out, held against the rows one by one: if rows are gone, which ones is not known, and nothing else is said."""
     if len(loaded) != len(rows):
@@ -309,7 +320,10 @@ def check(name: str, path: Path, tokenizer) -> bool:
         if max(sizes) > trainer_loaders.LENGTH:
             print(f"  the longest row has {max(sizes)} tokens, --max-length is {trainer_loaders.LENGTH}")
         return False
-    print(f"{path} for {name.partition('_')[0]}: {len(rows)} rows, {said}, longest row {max(sizes)}")
+    out = sizes_out(loaded, tokenizer)
+    print(f"{path} for {name.partition('_')[0]}: {len(rows)} rows, {said}, longest row {max(sizes + out)}")
+    if len(out) == len(sizes):  # what was cut is as long as the limit
+        sizes = [before + (cut >= trainer_loaders.LENGTH >= before) * trainer_loaders.LENGTH for before, cut in zip(sizes, out)]
     found[f"rows longer than --max-length {trainer_loaders.LENGTH}"] = sum(its > trainer_loaders.LENGTH for its in sizes)
     bad = {what: count for what, count in found.items() if count}
     for what, count in bad.items():

@@ -114,4 +114,4 @@ def check_dpo(rows: list[dict], pairs: list[tuple[str, str, str]], tokenizer) ->
         for word in [*others, *(word for _, word in own)] + ([row["system"]] if row.get("system") else []):
             found["words of the prompt lost"] += not times(prompt, word)
     tokens = sum(len(tokenizer(text)["input_ids"]) for pair in pairs for text in pair)
-    return f"{len(pairs)} pairs, {tokens} tokens", found
+    return f"{len(pairs)} pairs\n  {tokens} tokens", found
