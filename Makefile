@@ -27,7 +27,7 @@ SPHINX := $(BIN)/sphinx-build -c . -j auto -W -n --keep-going -q
 PYTEST := $(BIN)/python -m pytest
 PAGE_FILE = $(or $(wildcard docs/training/how-to/$(PAGE).md docs/training/reference/$(PAGE).md docs/training/reference/*/$(PAGE).md docs/training/$(PAGE).md),$(error There is no page named "$(PAGE)". Name one, for example PAGE=optimize-rollout-collection))
 
-.PHONY: help html livehtml check test test-page outputs facts faults measure bench findings newest linkcheck lock gym trainers browser slurm clean
+.PHONY: help html livehtml check test test-page outputs facts faults measure bench findings newest linkcheck lock gym trainers browser slurm graphviz clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 20
@@ -46,14 +46,14 @@ livehtml: .venv/live  ## serve the site with live reload at http://127.0.0.1:808
 check: html .venv/test  ## the fast part of `make test`: structure, links, strict build, scripts
 	@$(PYTEST) tests -m "not live and not gym" --numprocesses auto --dist loadfile
 
-test: html .venv/test gym trainers browser slurm  ## run every page against the real package, and all other tests
+test: html .venv/test gym trainers browser slurm graphviz  ## run every page against the real package, and all other tests
 	@PYTHONPATH=tests/support:docs/_ext $(BIN)/python tests/support/side_by_side.py
 	@$(SPHINX) docs build/html
 
-test-page: .venv/test gym trainers slurm  ## run one page: make test-page PAGE=NAME
+test-page: .venv/test gym trainers slurm graphviz  ## run one page: make test-page PAGE=NAME
 	@$(PYTEST) $(PAGE_FILE)
 
-outputs: .venv/test gym trainers slurm  ## record again the outputs that pages show: all pages, or PAGE=NAME; NUMBERS=yes puts numbers where ... hides them
+outputs: .venv/test gym trainers slurm graphviz  ## record again the outputs that pages show: all pages, or PAGE=NAME; NUMBERS=yes puts numbers where ... hides them
 	@$(PYTEST) $(if $(PAGE),$(PAGE_FILE),docs) --update-outputs $(if $(NUMBERS),--numbers)
 	@PYTHONPATH=tests/support $(BIN)/python tests/support/record.py
 	@git --no-pager diff --stat -- docs 2>/dev/null || true
@@ -149,6 +149,9 @@ trainers: .venv-trainers/ready .venv-trainers/loaders  ## install the trainers w
 
 slurm: .venv/test  ## find a Slurm for the pages that submit jobs, or install one
 	@$(BIN)/python tests/support/slurm.py
+
+graphviz: .venv/test  ## find Graphviz for the page that profiles, or install it
+	@$(BIN)/python tests/support/graphviz.py
 
 browser: .venv/test  ## find a browser for the tests, or install one
 	@$(BIN)/python tests/support/browser.py

@@ -315,6 +315,15 @@ def test_the_package_has_the_last_word(run) -> None:
     assert error is None and page.records[0]["status"] == "validated"
 
 
+@pytest.mark.parametrize(("needs", "lacking"), [("needs-slurm", "Slurm"), ("needs-graphviz", "Graphviz")])
+def test_a_block_that_lacks_what_it_needs_is_recorded_as_not_run(run, monkeypatch, needs: str, lacking: str) -> None:
+    monkeypatch.setattr("pages.shutil.which", lambda name: None)
+    monkeypatch.delenv("CI", raising=False)
+    error, page = run(f"```{{code-block}} console\n:class: {needs}\n$ touch ran\n```\n")
+    assert error is None and not (page.folder / "ran").exists()
+    assert page.records[0] | {"status": "not-run", "reason": f"no {lacking} on the machine of the test"} == page.records[0]
+
+
 def test_every_kind_of_block_in_contributing_is_known() -> None:
     table = Path("CONTRIBUTING.md").read_text().split("## How a block is verified")[1].split("\n## ")[0]
     named = set(re.findall(r"` ```\{?([a-z-]+)\}?", table)) - {"code-block"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import shlex
 import shutil
@@ -28,7 +29,7 @@ NOT_RUN = "Not run here: "
 # Run once, on hardware that `make test` does not have; the log of it is committed.
 ON_GPU = "Run on an H200"
 GPU_LOG = DOCS / "training" / "reference" / "performance-tuning" / "gpu" / "h200" / "page_commands.json"
-NEEDS_SLURM = "needs-slurm"
+NEEDS_SLURM, NEEDS_GRAPHVIZ = "needs-slurm", "needs-graphviz"
 # Files that a program finds without being told: a block for one of them is used once the program runs.
 FOUND_BY = {"env.yaml": "gym ", ".gitignore": "git "}
 # Directives that hold no text a reader would copy.
@@ -57,9 +58,12 @@ class Block:
     def keeps_running(self) -> bool:
         return "keep-running" in self.options.get("class", "")
 
-    @property
-    def needs_slurm(self) -> bool:
-        return NEEDS_SLURM in self.options.get("class", "")
+    def lacks(self, environment: dict[str, str]) -> str | None:
+        """What the block needs and this machine has not. CI has all of it: there, the block fails."""
+        needs = self.options.get("class", "")
+        if NEEDS_SLURM in needs and "SLURM_CONF" not in environment:
+            return "Slurm"
+        return "Graphviz" if NEEDS_GRAPHVIZ in needs and not shutil.which("dot") and not os.environ.get("CI") else None
 
     def commands(self) -> list[tuple[str, str]]:
         """The (command, shown output) pairs of a console block."""
@@ -217,8 +221,8 @@ class Page:
                 return self._not_run(block)
             if block.caption.startswith(ON_GPU):
                 return self._on_gpu(block)
-            if block.needs_slurm and "SLURM_CONF" not in self.environment:
-                return self._record(block, "not-run", reason="no Slurm on the machine of the test")
+            if lacking := block.lacks(self.environment):
+                return self._record(block, "not-run", reason=f"no {lacking} on the machine of the test")
             checks = {
                 "console": self._console, "python": self._python, "yaml": self._yaml, "json": self._rows,
                 "jsonl": self._rows, "text": self._text, "{literalinclude}": self._file, "{include}": self._include,

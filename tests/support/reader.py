@@ -18,6 +18,7 @@ UV = ROOT / ".venv" / "bin" / "uv"
 INLINE = re.compile(r"^# /// script$", re.M)
 TOOL = re.compile(r"\buv tool run (?:-q )?([\w.-]+)")
 WITH = re.compile(r"\buv run (?:-q )?--with ([\w.-]+)")
+TARGET = re.compile(r"\buv pip install (?:-q )?--target \S+ ([\w.-]+)")
 
 
 def environment() -> dict[str, str]:
@@ -29,14 +30,14 @@ def environment() -> dict[str, str]:
 
 
 def needs() -> list[list[str]]:
-    """The uv commands that fetch what the pages' own `uv run` and `uv tool run` need."""
+    """The uv commands that fetch what the pages' own `uv run`, `uv tool run` and `uv pip install --target` need."""
     text = "\n".join(block.text for page in sorted(DOCS.rglob("*.md")) for _, block in blocks_of(page.read_text(encoding="utf-8"), page)
                      if block.kind == "console")  # fmt: skip
     scripts = [path for path in sorted((DOCS / "training").rglob("*.py")) if INLINE.search(path.read_text(encoding="utf-8"))]
     return [
         *(["sync", "--quiet", "--script", str(path)] for path in scripts),
         *(["tool", "run", "--quiet", "--from", tool, "python", "-c", ""] for tool in sorted(set(TOOL.findall(text)))),
-        *(["run", "--quiet", "--no-project", "--with", its, "python", "-c", ""] for its in sorted(set(WITH.findall(text)))),
+        *(["run", "--quiet", "--no-project", "--with", its, "python", "-c", ""] for its in sorted(set(WITH.findall(text) + TARGET.findall(text)))),
     ]
 
 
