@@ -280,15 +280,11 @@ def size(row: dict, tokenizer) -> int:
         return len(tokenizer(" ".join(loader_checks.leaves(row)))["input_ids"])
 
 
-def sizes_out(loaded: list, tokenizer) -> list[int]:
+def sizes_out(name: str, loaded: list, tokenizer) -> list[int]:
     """Tokens of each sequence or pair that came out, by ids or, of trainers with templates of their own, by text."""
     count = lambda part: len(tokenizer(part)["input_ids"]) if isinstance(part, str) else len(part)  # noqa: E731
-    found = []
-    for one in filter(None, loaded):
-        whole, *answers = one
-        apart = len(answers) == 2 and not (isinstance(whole, str) and answers[0].strip() in whole)  # torchtune's prompt holds the chosen answer
-        found.append(count(whole) + (max(map(count, answers)) if apart else 0))
-    return found
+    pairs = name.endswith("_dpo") and name != "torchtune_dpo"  # its prompt is the whole chosen conversation
+    return [count(one[0]) + (max(map(count, one[1:])) if pairs else 0) for one in loaded if one]
 
 
 def compare(name: str, rows: list[dict], loaded: list, tokenizer) -> tuple[str, Counter]:
@@ -320,7 +316,7 @@ def check(name: str, path: Path, tokenizer) -> bool:
         if max(sizes) > trainer_loaders.LENGTH:
             print(f"  the longest row has {max(sizes)} tokens, --max-length is {trainer_loaders.LENGTH}")
         return False
-    out = sizes_out(loaded, tokenizer)
+    out = sizes_out(name, loaded, tokenizer)
     print(f"{path} for {name.partition('_')[0]}: {len(rows)} rows, {said}, longest row {max(sizes + out)}")
     if len(out) == len(sizes):  # what was cut is as long as the limit
         sizes = [before + (cut >= trainer_loaders.LENGTH >= before) * trainer_loaders.LENGTH for before, cut in zip(sizes, out)]
