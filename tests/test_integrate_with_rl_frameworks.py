@@ -340,7 +340,7 @@ def test_what_is_no_conversation_costs_no_pair_and_gives_the_reason(folder: Path
     done = run(gym_python, "convert_for_trainers.py", "dpo", write(folder / "odd.jsonl", *given), "--for", "trl", "-o", "odd_dpo.jsonl", folder=folder)
     assert [(row["chosen"][0]["content"], row["rejected"][0]["content"]) for row in rows(folder / "odd_dpo.jsonl")] == [("answer 0", "answer 1")]
     assert set(re.findall(r"left out: (.*)", done.stdout)) == {
-        "only one rollout of the task is usable: item of type mcp_call", "only one rollout of the task, or the better ones are cut off",
+        "only one rollout of the task is usable: item of type mcp_call", "only one rollout of the task",
         "no rollout of the task is usable: item of type mcp_call"}
 
 

@@ -104,6 +104,15 @@ def digest(*parts) -> int:
     return int.from_bytes(hashlib.blake2b(repr(parts).encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big")
 
 
+def glued(raw: bytes) -> bool:
+    """Whether a line holds two objects, as where files without a final newline were joined with ``cat``."""
+    text = raw.decode().lstrip()
+    with suppress(ValueError, RecursionError):
+        first, end = json.JSONDecoder().raw_decode(text)
+        return type(first) is dict and text[end:].lstrip("\ufeff \t")[:1] == "{"
+    return False
+
+
 def raw_lines(path: Path | str) -> Iterator[tuple[int, int, bytes]]:
     """Yield (line number, byte offset, bytes) of a file, with the progress on a terminal. Blank lines and a BOM are skipped.
 
@@ -140,6 +149,8 @@ def lines(path: Path | str, torn_end: bool = False) -> Iterator[tuple[int, int, 
         except ValueError as error:
             if torn_end and not raw.endswith(b"\n"):
                 return
+            if glued(raw):
+                raise BadInput(f"{path}:{number}: two rows on one line: put a line break between them") from None
             raise BadInput(f"{path}:{number}: not JSON ({error}). Mend or delete that line") from None
         if type(row) is not dict:
             raise BadInput(f"{path}:{number}: a row is a JSON object, this is {raw[:40].decode(errors='replace').strip()}")

@@ -42,7 +42,7 @@ def sft(args) -> int:
                 row = {"prompt": prompt, "completion": completion} if args.split else {"messages": prompt + completion}
                 if tools:
                     row["tools"] = tools
-                row["source"] = source_of(rollout)
+                row["source"] = source_of(rollout, args.rollouts, number)
                 line = dumps(row, numbers_in(row))
                 if not written.add(hash(line.rpartition(b',"source":')[0])):  # as of answers that differed in their thoughts alone
                     raise NoChat("the same row as that of another rollout")

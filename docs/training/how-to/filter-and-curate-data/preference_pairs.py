@@ -14,7 +14,7 @@ from set_helpers import fail, listed
 
 
 class Entry(NamedTuple):
-    """What is kept of a rollout: 53 bytes in columns, and as a tuple while its task is looked at."""
+    """What is kept of a rollout: 61 bytes in columns, and as a tuple while its task is looked at."""
 
     reward: float
     length: int  # output tokens, or characters where the endpoint did not count
@@ -22,13 +22,14 @@ class Entry(NamedTuple):
     prompt: int
     repeat: int
     offset: int
+    line: int
     cut: bool
     task: int | str
 
 
 def read(run: Rollouts, reasoning: str) -> tuple[list[array], array, list, Counter]:
     """The columns of the usable rollouts, the number of each one's task, the names of the tasks, and why others are left out."""
-    columns, tasks, seen, reasons = [array(kind) for kind in "dqqqqqb"], array("I"), Seen(run.path), Counter()
+    columns, tasks, seen, reasons = [array(kind) for kind in "dqqqqqqb"], array("I"), Seen(run.path), Counter()
     asked, offered, prompt_key = None, None, 0
     for number, offset, _, row in run:
         task = seen.add(number, row)
@@ -45,7 +46,7 @@ def read(run: Rollouts, reasoning: str) -> tuple[list[array], array, list, Count
         repeat = repeat if type(repeat) is int and abs(repeat) < 2**63 else number
         if prompt != asked or tools != offered:  # mostly the same as in the row before
             asked, offered, prompt_key = prompt, tools, hash((messages_key(prompt), frozen(tools)))
-        values = row["reward"], min(length, 2**62), answer_of(answer), prompt_key, repeat, offset, cut_off(row) is not None
+        values = row["reward"], min(length, 2**62), answer_of(answer), prompt_key, repeat, offset, number, cut_off(row) is not None
         for column, value in zip(columns, values):
             column.append(value)
         tasks.append(task)
@@ -124,7 +125,7 @@ def dpo(args) -> int:
         return fail("no pair, nothing written. Did a filter remove the failures? Pairs need good and bad rollouts of one task")
     with writing(args.output) as out, open(args.rollouts, "rb") as file:
         for best, worst in wanted:
-            row = dpo_row(row_at(file, best.offset), row_at(file, worst.offset), args.reasoning)
+            row = dpo_row(row_at(file, best.offset), row_at(file, worst.offset), args.reasoning, (args.rollouts, best.line), (args.rollouts, worst.line))
             out.write(dumps(row, numbers_in(row)))
     print(f"{args.output}: {len(wanted)} pairs")
     longer = Counter("chosen" if b.length > w.length else "rejected" if b.length < w.length else "neither" for b, w in wanted)

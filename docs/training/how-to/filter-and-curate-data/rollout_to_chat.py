@@ -29,7 +29,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rollouts import (
-    BadInput, NoChat, Rollouts, answer_in, cut_off, dumps, field_of, frozen, lines, lost_calls, prompt_items, may_think, plain, split_thoughts, strict, text_in, tokens_of, type_of, unanswered, writing,
+    BadInput, NoChat, REPEAT, Rollouts, TASK, answer_in, cut_off, dumps, field_of, frozen, lines, lost_calls, prompt_items, may_think, plain, split_thoughts, strict, text_in, tokens_of, type_of, unanswered, writing,
 )
 
 __all__ = ["cut_off", "tokens_of", "writing"]
@@ -313,13 +313,11 @@ def numbers_in(row: dict) -> list:
     return parts
 
 
-def source_of(rollout: dict) -> dict:
-    """Where a training row comes from: the two indices by which Gym names a rollout, and its reward."""
-    return {
-        "task_index": rollout.get("_ng_task_index"),
-        "rollout_index": rollout.get("_ng_rollout_index"),
-        "reward": rollout.get("reward"),
-    }
+def source_of(rollout: dict, path: Path | str = "", line: int = 0) -> dict:
+    """Where a training row comes from: the two indices by which Gym names a rollout, else file and line; and its reward."""
+    if line and rollout.get(TASK) is None:
+        return {"file": Path(path).name, "line": line, "reward": rollout.get("reward")}
+    return {"task_index": rollout.get(TASK), "rollout_index": rollout.get(REPEAT), "reward": rollout.get("reward")}
 
 
 def sft_row(rollout: dict, reasoning: str = "think") -> dict:
@@ -328,8 +326,8 @@ def sft_row(rollout: dict, reasoning: str = "think") -> dict:
     return {"messages": prompt + completion, **({"tools": tools} if tools else {}), "source": source_of(rollout)}
 
 
-def dpo_row(best: dict, worst: dict, reasoning: str = "think") -> dict:
-    """One preference row: {"prompt", "chosen", "rejected", "tools" if there are any, "source"}."""
+def dpo_row(best: dict, worst: dict, reasoning: str = "think", best_at: tuple = (), worst_at: tuple = ()) -> dict:
+    """One preference row: {"prompt", "chosen", "rejected", "tools" if there are any, "source"}. ``..._at``: file and line."""
     prompt, chosen, tools = convert(best, reasoning)
     other, rejected, others = convert(worst, reasoning)
     if prompt != other:
@@ -337,7 +335,7 @@ def dpo_row(best: dict, worst: dict, reasoning: str = "think") -> dict:
     if tools != others:
         raise NoChat("the two rollouts have different tools")
     row = {"prompt": prompt, "chosen": chosen, "rejected": rejected}
-    return {**row, **({"tools": tools} if tools else {}), "source": {"chosen": source_of(best), "rejected": source_of(worst)}}
+    return {**row, **({"tools": tools} if tools else {}), "source": {"chosen": source_of(best, *best_at), "rejected": source_of(worst, *worst_at)}}
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@
     python convert_for_trainers.py rl TASKS --for trl -o prompts.jsonl
 
 For several trainers, -o is a folder, and the files in it are named TRAINER_KIND: trl_sft.jsonl, verl_sft.parquet.
+Several inputs become one file of rows; each input is a run of its own, whose tasks are not mixed with those of another.
 `flat` writes tools, calls and results as text, as the templates of Qwen 2.5, Qwen 3 and Hermes do, for trainers that lose them.
 
 ROLLOUTS is what `gym eval run` wrote with -o, or rows that hold `messages`, or `prompt` and `completion`, or `prompt`, `chosen`
@@ -24,11 +25,12 @@ import sys
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
 
 from rollout_to_chat import arguments_of, convert, dpo_row as pair_of, source_of, text_of, tools_of
-from rollouts import BadInput, NoChat, Seen, Unclear, cut_off, dict_of, dumps, kind_of, lines, masked, prompt_of, row_at, split_thoughts, unusable, writing, KINDS, REPEAT
-from trainer_rows import describe_for_llamafactory, dpo_row, first_difference, kto_row, placed, sft_row, text, told_tools
+from rollouts import BadInput, NoChat, Seen, Unclear, cut_off, dict_of, dumps, kind_of, lines, masked, row_at, split_thoughts, unusable, writing, KINDS, REPEAT
+from trainer_rows import describe_for_llamafactory, dpo_row, first_difference, kto_row, placed, remarks, rl_row, sft_row
 
 TRAINERS = ("trl", "unsloth", "llamafactory", "ms-swift", "axolotl", "torchtune", "verl", "openrlhf", "nemo-rl", "flat")
 # What a trainer has no loader for, or what this script makes nothing for.
@@ -144,10 +146,10 @@ def usable(row: dict) -> None:
         raise NoChat(why)
 
 
-def sft_parts(args: argparse.Namespace) -> Iterator[tuple | NoChat]:
+def sft_parts(args: argparse.Namespace, path: Path) -> Iterator[tuple | NoChat]:
     """(prompt, answer, tools, source, split) of each row."""
-    seen = Seen(args.input)
-    for number, _, _, row in lines(args.input):
+    seen = Seen(path)
+    for number, _, _, row in lines(path):
         try:
             kind = kind_of(row)
             if kind == "rollout":
@@ -157,7 +159,7 @@ def sft_parts(args: argparse.Namespace) -> Iterator[tuple | NoChat]:
                     raise NoChat(f"reward below {args.min_reward:g}")
                 if why := cut_off(row):
                     raise NoChat(f"cut off: {why}")
-                yield *convert(row, args.reasoning), source_of(row), False
+                yield *convert(row, args.reasoning), source_of(row, path, number), False
             elif kind == "completion":
                 yield *conversation(mended(row["prompt"], "prompt", args.reasoning), mended(row["completion"], "completion", args.reasoning)), tools_given(row), row.get("source") or {}, True
             elif "messages" in row:
@@ -167,33 +169,35 @@ def sft_parts(args: argparse.Namespace) -> Iterator[tuple | NoChat]:
             else:
                 raise NotARow(f"neither a rollout nor messages, but {KINDS[kind]}" if kind != "unknown" else "neither a rollout nor messages nor prompt and completion")
         except NoChat as reason:
-            yield located(reason, args.input, number)
+            yield located(reason, path, number)
 
 
 class Best:
-    """Of each task the best rollout so far, or the worst: its reward, its repeat and where it stands in the file, 24 bytes."""
+    """Of each task the best rollout so far, or the worst: its reward, its repeat, where it stands in the file, of how many: 40 bytes."""
 
     def __init__(self, sign: int) -> None:
-        self.sign, self.reward, self.repeat, self.offset = sign, array("d"), array("q"), array("q")
+        self.sign, self.reward, self.repeat = sign, array("d"), array("q")
+        self.offset, self.line, self.count = array("q"), array("q"), array("q")
 
     def add(self, task: int) -> None:
         if task == len(self.offset):
-            for column, start in ((self.reward, 0.0), (self.repeat, 0), (self.offset, -1)):
+            for column, start in ((self.reward, 0.0), (self.repeat, 0), (self.offset, -1), (self.line, 0), (self.count, 0)):
                 column.append(start)
 
-    def offer(self, task: int, row: dict, offset: int) -> None:
+    def offer(self, task: int, row: dict, offset: int, line: int) -> None:
         """Of equal rewards, the first repeat is the best and the last one the worst, whatever their order in the file."""
         repeat = row.get(REPEAT)
+        self.count[task] += 1
         new = row["reward"], repeat if type(repeat) is int and abs(repeat) < 2**63 else 0
         old = self.reward[task], self.repeat[task]
         if self.offset[task] < 0 or (self.sign * new[0], -self.sign * new[1]) > (self.sign * old[0], -self.sign * old[1]):
-            self.reward[task], self.repeat[task], self.offset[task] = *new, offset
+            self.reward[task], self.repeat[task], self.offset[task], self.line[task] = *new, offset, line
 
 
-def dpo_parts(args: argparse.Namespace) -> Iterator[tuple | NoChat]:
+def dpo_parts(args: argparse.Namespace, path: Path) -> Iterator[tuple | NoChat]:
     """(prompt, chosen, rejected, tools, source) of each pair. Of rollouts, the best and the worst of each task, read again at the end."""
-    best, worst, seen, lost = Best(1), Best(-1), Seen(args.input), {}
-    for number, offset, _, row in lines(args.input):
+    best, worst, seen, lost = Best(1), Best(-1), Seen(path), {}
+    for number, offset, _, row in lines(path):
         try:
             kind = kind_of(row)
             if kind == "rollout":
@@ -206,9 +210,9 @@ def dpo_parts(args: argparse.Namespace) -> Iterator[tuple | NoChat]:
                 except NoChat as reason:
                     lost.setdefault(task, str(reason))
                     continue
-                worst.offer(task, row, offset)
+                worst.offer(task, row, offset, number)
                 if not cut_off(row):  # a cut-off answer is never the better one
-                    best.offer(task, row, offset)
+                    best.offer(task, row, offset, number)
             elif kind == "pair":
                 given = mended(row.get("prompt"), "prompt", args.reasoning)
                 prompt, chosen = conversation(given, mended(row["chosen"], "chosen", args.reasoning))
@@ -216,27 +220,29 @@ def dpo_parts(args: argparse.Namespace) -> Iterator[tuple | NoChat]:
             else:
                 raise NotARow(f"neither a rollout nor a pair (prompt, chosen, rejected), but {KINDS[kind]}")
         except NoChat as reason:
-            yield located(reason, args.input, number)
-    with open(args.input, "rb") as file:
+            yield located(reason, path, number)
+    with open(path, "rb") as file:
         for task in range(len(best.offset)):
             try:
                 if best.offset[task] < 0:
                     raise NoChat(f"no rollout of the task is usable: {lost.get(task, 'cut off')}")
-                if best.offset[task] == worst.offset[task]:
-                    raise NoChat(f"only one rollout of the task is usable: {lost[task]}" if task in lost else "only one rollout of the task, or the better ones are cut off")
-                if best.reward[task] - worst.reward[task] < args.min_gap - 1e-9:  # 0.7 - 0.2 is a little less than 0.5
+                if worst.count[task] == 1:
+                    raise NoChat(f"only one rollout of the task is usable: {lost[task]}" if task in lost else "only one rollout of the task")
+                if best.count[task] == 1 and best.offset[task] == worst.offset[task]:
+                    raise NoChat("all rollouts of the task but the worst one are cut off")
+                if best.offset[task] == worst.offset[task] or best.reward[task] - worst.reward[task] < args.min_gap - 1e-9:  # 0.7 - 0.2 is a little less than 0.5
                     raise NoChat("no two rollouts of the task differ enough in reward")
                 one, other = row_at(file, best.offset[task]), row_at(file, worst.offset[task])
-                row = pair_of(one, other, args.reasoning)
+                row = pair_of(one, other, args.reasoning, (path, best.line[task]), (path, worst.line[task]))
                 yield row["prompt"], row["chosen"], row["rejected"], row.get("tools") or [], row["source"]
             except NoChat as reason:
                 yield reason
 
 
-def kto_parts(args: argparse.Namespace) -> Iterator[tuple | NoChat]:
+def kto_parts(args: argparse.Namespace, path: Path) -> Iterator[tuple | NoChat]:
     """(prompt, answer, tools, source, good) of each rollout."""
-    seen = Seen(args.input)
-    for number, _, _, row in lines(args.input):
+    seen = Seen(path)
+    for number, _, _, row in lines(path):
         try:
             if kind_of(row) != "rollout":
                 raise NotARow(f"no rollout, but {KINDS[kind_of(row)]}")
@@ -244,46 +250,19 @@ def kto_parts(args: argparse.Namespace) -> Iterator[tuple | NoChat]:
             usable(row)
             if row["reward"] >= args.min_reward and (why := cut_off(row)):
                 raise NoChat(f"cut off, and no bad answer: {why}")
-            yield *convert(row, args.reasoning), source_of(row), row["reward"] >= args.min_reward
+            yield *convert(row, args.reasoning), source_of(row, path, number), row["reward"] >= args.min_reward
         except NoChat as reason:
-            yield located(reason, args.input, number)
+            yield located(reason, path, number)
 
 
-def rl_parts(args: argparse.Namespace) -> Iterator[tuple]:
-    for number, _, _, row in lines(args.input):
-        yield row, located(NotARow(f"no task row, but {KINDS[kind_of(row)]}"), args.input, number)
+def rl_parts(args: argparse.Namespace, path: Path) -> Iterator[tuple]:
+    for number, _, _, row in lines(path):
+        yield row, located(NotARow(f"no task row, but {KINDS[kind_of(row)]}"), path, number)
 
 
 def located(reason: NoChat, path: Path, number: int) -> NoChat:
     reason.where = f"{path}:{number}"
     return reason
-
-
-def rl_row(trainer: str, row: dict, other: NoChat) -> dict:
-    """A task row as the trainer's own prompt loader reads it."""
-    if kind_of(row) not in ("task", "rollout", "result") or not isinstance(row.get("responses_create_params"), dict):
-        raise other
-    params = row["responses_create_params"]
-    given = params.get("input")
-    if not given and not params.get("instructions"):
-        raise NoChat("no prompt: the agent of such a task brings it. Collect through Gym")
-    if trainer in ("nemo-rl", "verl"):
-        if not isinstance(dict_of(row, "agent_ref").get("name"), str):
-            raise NoChat("no agent_ref: this trainer reads it before Gym could make one of task_source")
-        if trainer == "verl" and not isinstance(given, list):
-            raise NoChat("input is a string: verl's recipe wants messages")
-        if trainer == "verl" and any(not isinstance(item, dict) or (item.get("type") or "message") != "message" for item in given):
-            raise NoChat("input holds tool calls: verl's recipe would make empty user messages of them")
-        return row
-    # The converter takes a whole rollout: an answer stands in for what the trainer will generate.
-    said = {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "answer"}]}
-    items = prompt_of(row | {"response": {}})
-    if items and isinstance(items[-1], dict) and (items[-1].get("role") == "assistant" or items[-1].get("type") in ("function_call", "reasoning")):
-        raise NoChat("the prompt ends with the assistant: this trainer would begin a new turn")
-    prompt, _, tools = convert({"responses_create_params": params, "response": {"output": [said]}, "reward": 0.0})
-    if trainer == "openrlhf":
-        return {"prompt": told_tools(prompt, tools), "label": text(row)}
-    return {"prompt": prompt, "gym_row": text(row)}
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -314,13 +293,13 @@ def write(path: Path, rows: Iterator[dict], parquet: bool) -> None:
 
 
 class Counts:
-    """How many rows went in and out, why the others did not, and the first that was no row at all."""
+    """How many rows went in and out, why the others did not, what to know of those that did, and the first that was no row at all."""
 
     def __init__(self) -> None:
-        self.given, self.made, self.reasons, self.odd = 0, 0, Counter(), ""
+        self.given, self.made, self.reasons, self.remarks, self.odd = 0, 0, Counter(), Counter(), ""
 
     def rows(self, args: argparse.Namespace, trainer: str) -> Iterator[dict]:
-        for parts in PARTS[args.kind](args):
+        for parts in chain.from_iterable(PARTS[args.kind](args, path) for path in args.inputs):
             self.given += 1
             try:
                 if isinstance(parts, NoChat):
@@ -330,25 +309,30 @@ class Counts:
                 row = ROWS[args.kind](trainer, *parts)
             except NoChat as reason:
                 if isinstance(reason, NotARow) and not self.odd:
-                    self.odd = f"{getattr(reason, 'where', args.input)}: {reason}"
+                    self.odd = f"{reason.where}: {reason}"
                 self.reasons[str(reason)] += 1
                 continue
             self.made += 1
+            self.remarks.update(remarks(args.kind, trainer, parts))
             yield row
 
 
 def one_file(args: argparse.Namespace, trainer: str, output: Path) -> bool:
     """Write one trainer's file and say what went in, what came out, and why the rest did not."""
     counts = Counts()
-    write(output, counts.rows(args, trainer), output.suffix == ".parquet")
-    if not counts.made:
-        output.unlink(missing_ok=True)
-        if counts.odd and all(counts.reasons.values()) and len(counts.reasons) == 1:
-            raise BadInput(f"{counts.odd}. Give rollouts, or rows of make_training_sets.py")
+    rows = counts.rows(args, trainer)
+    if first := next(rows, None):
+        write(output, chain([first], rows), output.suffix == ".parquet")
+    elif counts.odd and len(counts.reasons) == 1:
+        raise BadInput(f"{counts.odd}. Give rollouts, or rows of make_training_sets.py")
     what = {"sft": "rows", "dpo": "pairs or tasks", "kto": "rollouts", "rl": "tasks"}[args.kind]
     print(f"{output}: {counts.given} {what} in, {counts.made} out for {trainer}")
     for reason, count in counts.reasons.most_common():
         print(f"  {count} left out: {reason}")
+    for (one, several), count in counts.remarks.items():
+        print(f"  1 {one}" if count == 1 else f"  {count} {several}")
+    if not counts.made:
+        print(f"  nothing written{': the older file of that name is kept' if output.exists() else ''}")
     if counts.made and trainer == "llamafactory":
         describe_for_llamafactory(output, args.kind)
     return bool(counts.made)
@@ -357,7 +341,7 @@ def one_file(args: argparse.Namespace, trainer: str, output: Path) -> bool:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("kind", choices=PARTS, help="fine-tuning, preference pairs, single answers with a verdict, or prompts for online RL")
-    parser.add_argument("input", type=Path, metavar="INPUT", help="rollouts, a training set, or for rl task rows")
+    parser.add_argument("inputs", type=Path, nargs="+", metavar="INPUT", help="rollouts, training sets, or for rl task rows")
     parser.add_argument("--for", dest="trainers", nargs="+", choices=TRAINERS, required=True, help="who reads the output")
     parser.add_argument("-o", "--output", type=Path, required=True, help="JSONL; Parquet for sft --for verl; a folder for several trainers")
     parser.add_argument("--min-reward", type=float, default=1.0, help="sft: leave out rollouts below it; kto: good from here (default: %(default)s)")
@@ -365,18 +349,23 @@ def main() -> int:
     parser.add_argument("--reasoning", choices=("think", "field", "drop"), default="think", help="<think> in the content, the field reasoning_content, or none (default: %(default)s, which leaves training sets as they are)")
     parser.add_argument("--first-difference", action="store_true", help="dpo: of answers of several messages, compare the first that differ")
     args = parser.parse_args()
-    if wrong := next((CANNOT[args.kind, trainer] for trainer in args.trainers if (args.kind, trainer) in CANNOT), None):
-        parser.error(wrong)
-    suffixes = {trainer: ".parquet" if (args.kind, trainer) == ("sft", "verl") else ".jsonl" for trainer in args.trainers}
+    cannot = {trainer: CANNOT[args.kind, trainer] for trainer in args.trainers if (args.kind, trainer) in CANNOT}
+    if not set(args.trainers) - set(cannot):
+        parser.error(cannot[args.trainers[0]])
+    suffixes = {trainer: ".parquet" if (args.kind, trainer) == ("sft", "verl") else ".jsonl" for trainer in args.trainers if trainer not in cannot}
     outputs = {trainer: args.output / f"{trainer}_{args.kind}{suffix}" for trainer, suffix in suffixes.items()}
-    if len(outputs) == 1:
+    if len(set(args.trainers)) == 1:
         outputs = dict.fromkeys(outputs, args.output)
     elif args.output.is_file():
         parser.error(f"{args.output} is a file. For several trainers, -o names a folder")
     if wrong := next((trainer for trainer, output in outputs.items() if output.suffix != suffixes[trainer]), None):
         parser.error(f"-o wants a file name that ends with {suffixes[wrong]}, or a folder if --for names several trainers")
-    if any(output.resolve() == args.input.resolve() for output in outputs.values()):
+    if {output.resolve() for output in outputs.values()} & {path.resolve() for path in args.inputs}:
         parser.error("-o would overwrite the input")
+    if twice := next((path for path, count in Counter(path.resolve() for path in args.inputs).items() if count > 1), None):
+        parser.error(f"{twice} is given twice")
+    for trainer, why in cannot.items():
+        print(f"{trainer}: no file: {why}")
     try:
         good = [one_file(args, trainer, output) for trainer, output in outputs.items()]
     except BadInput as error:

@@ -7,9 +7,11 @@ arguments are objects) and tool. `tools` are definitions in chat form.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
-from rollouts import BadInput, NoChat, loads, split_thoughts, writing
+from rollout_to_chat import convert
+from rollouts import BadInput, NoChat, dict_of, kind_of, loads, prompt_of, split_thoughts, writing
 
 # The wording with which Qwen's and Hermes' templates show tools, for the loaders that show none.
 TOOLS_TEXT = (
@@ -110,6 +112,26 @@ def flat(messages: list[dict]) -> list[dict]:
     return made
 
 
+def alternating(messages: list[dict]) -> list[dict]:
+    """Flat messages, if torchtune's validate_messages takes them: it raises in the middle of an epoch."""
+    turns = messages[messages[0]["role"] == "system" :]
+    if any(message["role"] == "system" for message in turns):
+        raise NoChat("a system message after the start: torchtune takes one at the start")
+    if any((message["role"] == "user") != (number % 2 == 0) for number, message in enumerate(turns)):
+        raise NoChat("user and assistant do not take turns: torchtune stops at such rows")
+    return messages
+
+
+def for_ms_swift(messages: list[dict]) -> list[dict]:
+    """Messages with their thoughts in the content, if ms-swift's template takes them as they are."""
+    turns = messages[messages[0]["role"] == "system" :]
+    if any(message["role"] == "system" for message in turns):
+        raise NoChat("a system message after the start: ms-swift stops at such rows")
+    if any(one["role"] == other["role"] != "tool" for one, other in zip(turns, turns[1:])):
+        raise NoChat("user and assistant do not take turns: ms-swift runs their texts together")
+    return opened(messages)
+
+
 def text_arguments(messages: list[dict]) -> list[dict]:
     """Arguments as JSON text: a loader that knows objects alone gives every call the keys of all others, or drops nulls that were meant."""
     return [
@@ -165,12 +187,13 @@ def sft_row(trainer: str, prompt: list, answer: list, tools: list, source: dict,
     if trainer == "verl":  # Parquet gives all rows the same keys, so what differs goes as text: see verl_dataset.py
         return {"messages": text(prompt + answer), "tools": text(tools)}
     if trainer in ("flat", "torchtune"):
-        return {"messages": flat(told_tools(prompt, tools) + answer), "source": source}
+        messages = flat(told_tools(prompt, tools) + answer)
+        return {"messages": alternating(messages) if trainer == "torchtune" else messages, "source": source}
     if trainer == "llamafactory":
         system, turns = sharegpt(prompt + answer)
         return {"conversations": turns, "system": system, "tools": text([tool["function"] for tool in tools]) if tools else "", "source": source}
     if trainer == "ms-swift":
-        return {"messages": opened(prompt + answer)} | more
+        return {"messages": for_ms_swift(prompt + answer)} | more
     if trainer == "axolotl":
         return {"messages": text_arguments(prompt + answer)} | more
     return {"messages": prompt + answer} | more
@@ -218,7 +241,7 @@ def dpo_row(trainer: str, prompt: list, chosen: list, rejected: list, tools: lis
         answers = {"chosen": sharegpt_turn(chosen[0]), "rejected": sharegpt_turn(rejected[0])}
         return {"conversations": turns, "system": system, "tools": text([tool["function"] for tool in tools]) if tools else ""} | answers | {"source": source}
     if trainer == "ms-swift":  # it shows the tools of the rejected answer's prompt only from a column of their own
-        rows = {"messages": opened(prompt + chosen), "rejected_messages": opened(prompt + rejected)}
+        rows = {"messages": for_ms_swift(prompt + chosen), "rejected_messages": for_ms_swift(prompt + rejected)}
         return rows | ({"tools": tools, "rejected_tools": tools} if tools else {}) | {"source": source}
     return {"prompt": prompt, "chosen": chosen, "rejected": rejected} | more
 
@@ -228,6 +251,49 @@ def kto_row(trainer: str, prompt: list, answer: list, tools: list, source: dict,
     if len(answer) > 1:
         raise NoChat("an answer of several messages: the tool results would be learned, too")
     return {"prompt": prompt, "completion": answer, "label": good} | ({"tools": tools} if tools else {}) | {"source": source}
+
+
+def rl_row(trainer: str, row: dict, other: NoChat) -> dict:
+    """A task row as the trainer's own prompt loader reads it. Raises ``other`` for a row of another kind."""
+    if kind_of(row) not in ("task", "rollout", "result") or not isinstance(row.get("responses_create_params"), dict):
+        raise other
+    params = row["responses_create_params"]
+    given = params.get("input")
+    if not given and not params.get("instructions"):
+        raise NoChat("no prompt: the agent of such a task brings it. Collect through Gym")
+    if trainer in ("nemo-rl", "verl"):
+        if not isinstance(dict_of(row, "agent_ref").get("name"), str):
+            raise NoChat("no agent_ref: this trainer reads it before Gym could make one of task_source")
+        if trainer == "verl" and not isinstance(given, list):
+            raise NoChat("input is a string: verl's recipe wants messages")
+        if trainer == "verl" and any(not isinstance(item, dict) or (item.get("type") or "message") != "message" for item in given):
+            raise NoChat("input holds tool calls: verl's recipe would make empty user messages of them")
+        return row
+    # The converter takes a whole rollout: an answer stands in for what the trainer will generate.
+    said = {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "answer"}]}
+    items = prompt_of(row | {"response": {}})
+    if items and isinstance(items[-1], dict) and (items[-1].get("role") == "assistant" or items[-1].get("type") in ("function_call", "reasoning")):
+        raise NoChat("the prompt ends with the assistant: this trainer would begin a new turn")
+    prompt, _, tools = convert({"responses_create_params": params, "response": {"output": [said]}, "reward": 0.0})
+    if trainer == "openrlhf":
+        return {"prompt": told_tools(prompt, tools), "label": text(row)}
+    return {"prompt": prompt, "gym_row": text(row)}
+
+
+IN_PROMPT = tuple(f"{rows} answers in {their} prompt: this trainer trains on those, too" for rows, their in (("row has", "its"), ("rows have", "their")))
+UNDEFINED = "row calls tools that it does not define", "rows call tools that they do not define"
+
+
+def remarks(kind: str, trainer: str, parts: tuple) -> Iterator[tuple[str, str]]:
+    """What to know of a row that was made, worded for one such row and for several."""
+    if kind == "rl":
+        return
+    *talks, tools = parts[: 4 if kind == "dpo" else 3]
+    if kind == "sft" and not (parts[-1] and trainer in ("trl", "unsloth")) and any(message["role"] == "assistant" for message in talks[0]):
+        yield IN_PROMPT
+    called = {call["function"]["name"] for talk in talks for message in talk for call in message.get("tool_calls", ())}
+    if called - {tool["function"]["name"] for tool in tools}:
+        yield UNDEFINED
 
 
 def describe_for_llamafactory(output: Path, kind: str) -> None:
