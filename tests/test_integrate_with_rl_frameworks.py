@@ -189,7 +189,7 @@ def test_rows_for_nemo_rl_fit_its_source(converted: dict, kind: str) -> None:
 
 @pytest.mark.gym
 def test_tools_in_the_system_message_read_as_the_template_writes_them(modules) -> None:
-    script = modules("convert_for_trainers")
+    script = modules("trainer_rows")
     template = (TRAINERS / "lib/python3.11/site-packages/trl/chat_templates/qwen3.jinja") if TRAINERS.exists() else None
     found = next(TRAINERS.glob("lib/python3.*/site-packages/trl/chat_templates/qwen3.jinja"), template)
     tools = [{"type": "function", "function": {"name": "get_time", "parameters": {"type": "object", "properties": {"city": {"type": "string"}}}}}]
