@@ -483,6 +483,11 @@ def trained(folder: Path, gym_python: Path, converted: dict, spread: tuple, hard
     prompts = rows(folder / "rl_prompts.jsonl")
     write(folder / "torn_prompts.jsonl", prompts[0] | {"prompt": []}, {key: prompts[1][key] for key in ("prompt",)})
     templates = next(TRAINERS.glob("lib/python3.*/site-packages/trl/chat_templates"))
+    # Qwen3's own template has no marks, and without marks the loss is not compared.
+    assistant, tool = (f'{{%- elif message.role == "{role}" %}}' for role in ("assistant", "tool"))
+    own = (templates / "qwen3.jinja").read_text()
+    assert own.count(assistant) == own.count(tool) == 1
+    marked = write(folder / "marked.jinja", own.replace(assistant, assistant + "{%- generation %}").replace(tool, "{%- endgeneration %}" + tool))
     trl, dpo = "converted/trl_sft.jsonl", "converted/trl_dpo.jsonl"
     commands = {
         "practice": ["check_loaders", trl, "converted/verl_sft.parquet", "converted/openrlhf_sft.jsonl", dpo, "converted/openrlhf_dpo.jsonl"],
@@ -491,7 +496,7 @@ def trained(folder: Path, gym_python: Path, converted: dict, spread: tuple, hard
         "curated": ["check_loaders", f"trl_sft={curated(folder)}", f"trl_sft={curated(folder, '--split')}"],
         "field": ["check_loaders", f"trl_sft={curated(folder, '--reasoning', 'field')}"],
         "field qwen": ["check_loaders", f"trl_sft={curated(folder, '--reasoning', 'field')}", "--template", str(templates / "qwen3_training.jinja")],
-        "qwen3 openrlhf": ["check_loaders", "converted/openrlhf_sft.jsonl", "--template", str(templates / "qwen3.jinja")],
+        "qwen3 openrlhf": ["check_loaders", "converted/openrlhf_sft.jsonl", "--template", str(marked)],
         "spread": ["check_loaders", "spread/trl_dpo.jsonl", "spread/openrlhf_dpo.jsonl"],
         "short": ["check_loaders", "converted/llamafactory_sft.jsonl", "converted/verl_sft.parquet", trl, "--max-length", "300"],
         "no marks": ["check_loaders", trl, "--template", str(templates / "qwen3_instruct_2507.jinja")],
@@ -560,7 +565,7 @@ def test_four_more_trainers_learn_what_the_model_wrote_and_lose_nothing(trained:
 @pytest.mark.gym
 def test_rows_in_a_form_that_a_trainer_loses_parts_of_are_found(trained: dict) -> None:
     answer = trained["lost by openai form"]
-    assert answer["code"] == 1 and "the loader stops: ValueError: Assistant message before expected user message" in answer["out"], answer
+    assert answer["code"] == 1 and "the loader stops at row 14: ValueError: Assistant message before expected user message" in answer["out"], answer
     assert trained["four wrong"]["code"] == 2, trained["four wrong"]  # its reason goes to the error stream
 
 
