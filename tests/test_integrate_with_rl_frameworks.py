@@ -546,7 +546,7 @@ def test_rows_too_long_for_training_are_found_by_every_check(trained: dict) -> N
 @pytest.mark.gym
 def test_a_template_without_marks_raises_no_false_alarm(trained: dict) -> None:
     answer = trained["no marks"]
-    assert "which tokens are learned was not compared" in answer["out"] and "tokens in the loss" not in answer["out"].replace("of them in the loss", ""), answer
+    assert "\n  ," not in answer["out"] and "which tokens are learned was not compared" in answer["out"] and "tokens in the loss" not in answer["out"].replace("of them in the loss", ""), answer
 
 
 @pytest.mark.gym

@@ -228,10 +228,10 @@ def check_sft(rows: list[dict], sequences: list, tokenizer) -> tuple[str, Counte
         for token, learns, own in zip(ids, loss, wrote):
             if learns != own and tokenizer.decode([token]).strip():
                 found["user or tool tokens in the loss" if learns else "assistant tokens outside of the loss"] += 1
-    said = f"{len(sequences) - sequences.count(None)} sequences\n  {tokens} tokens, {learned / max(1, tokens):.0%} of them in the loss"
+    said = f"{len(sequences) - sequences.count(None)} sequences\n"
     if unmarked:
-        said += "\n  which tokens are learned was not compared: the template has no {% generation %} marks\n "
-    return said, found
+        said += "  which tokens are learned was not compared: the template has no {% generation %} marks\n"
+    return said + f"  {tokens} tokens, {learned / max(1, tokens):.0%} of them in the loss", found
 
 
 def check_dpo(rows: list[dict], pairs: list, tokenizer) -> tuple[str, Counter]:
