@@ -102,7 +102,7 @@ FAULTS = [
     Fault("twins without captions", TWINS, swap('<p><strong>\\1</strong></p>", body)', '", body)'), "test_no_word_is_lost"),
     Fault("twins without the language of a block", TWINS, swap('class="language-{code[1]}"', 'class="x"'), "test_no_block_is_lost_or_changed"),
     Fault("twins that lead to the other format", TWINS, swap('twin:{name}.md', 'twin:{name}.html'), "test_no_link_is_lost_or_leads_elsewhere"),
-    Fault("twins without places to link to", TWINS, swap(r"""'<a id="\1"></a>'""", "''"), "test_links_of_the_twin_resolve"),
+    Fault("twins without places to link to", TWINS, swap("""f'<a id="{its[1]}"></a>'""", "''"), "test_links_of_the_twin_resolve"),
     Fault("twins that drop tables", TWINS, swap("    return BOX.sub(", '    body = re.sub("<table.*?</table>", "", body, flags=re.S)\n    return BOX.sub('), "test_no_cell_of_a_table_is_lost"),
     Fault("twins that drop a heading", TWINS, swap("    return BOX.sub(", '    body = body.replace("h2>", "p>")\n    return BOX.sub('), "test_no_title_is_lost"),
     Fault("a page missing in llms.txt", "docs/_ext/llms.py", swap('return {"Start here": [', 'return {"Start here": [] and ['), "test_llms_txt_names_each_page_with_its_description"),
