@@ -552,6 +552,46 @@ def test_a_curriculum_goes_from_easy_to_hard(tmp_path: Path) -> None:
     assert "no task is solved sometimes" in make(tmp_path, "curriculum", "hard.jsonl", "-o", "none", code=1).stderr and not (tmp_path / "none").exists()
 
 
+def test_a_stage_without_tasks_costs_no_older_file(tmp_path: Path) -> None:
+    """A trainer would take the older file for one of this curriculum: nothing is written, nothing is lost."""
+    write(tmp_path / "p.jsonl", profile(0, 0.9), profile(1, 0.5), profile(2, 0.1))
+    make(tmp_path, "curriculum", "p.jsonl", "-o", "stages")
+    before = {path.name: path.read_bytes() for path in (tmp_path / "stages").iterdir()}
+    write(tmp_path / "p.jsonl", profile(3, 0.8), profile(4, 0.4))
+    assert "3-hard.jsonl is of an older curriculum" in make(tmp_path, "curriculum", "p.jsonl", "-o", "stages", code=2).stderr
+    assert {path.name: path.read_bytes() for path in (tmp_path / "stages").iterdir()} == before and len(before) == 3
+    (tmp_path / "stages" / "3-hard.jsonl").unlink()
+    make(tmp_path, "curriculum", "p.jsonl", "-o", "stages")
+    assert sorted(path.name for path in (tmp_path / "stages").iterdir()) == ["1-easy.jsonl", "2-medium.jsonl"]
+
+
+EMPTY = {  # what leaves no row to write
+    "sft": ("make_training_sets.py", "sft IN -o OUT"), "dpo": ("make_training_sets.py", "dpo IN -o OUT"),
+    "merge": ("make_training_sets.py", "merge IN review.jsonl -o OUT"), "filter": ("filter_rollouts.py", "IN -o OUT --whole"),
+    "describe": ("describe_rollouts.py", "IN -o OUT"), "convert": ("../integrate-with-rl-frameworks/convert_for_trainers.py", "sft IN --for trl -o OUT"),
+    "tokens": ("../integrate-with-rl-frameworks/token_bundles.py", "IN -o OUT"), "unsolved": ("../configure-multi-model-setups/unsolved_tasks.py", "IN -o OUT"),
+    "table": ("../monitor-data-quality/rollout_table.py", "IN -o OUT.csv --where reward=7"), "split": ("../manage-training-datasets/dataset_tool.py", "split IN --out-dir ."),
+    "fields": ("../manage-training-datasets/dataset_tool.py", "fields IN --rename a=b -o OUT"), "agent-ref": ("../manage-training-datasets/dataset_tool.py", "agent-ref IN s=a -o OUT"),
+    "from-chat": ("../manage-training-datasets/dataset_tool.py", "from-chat IN -o OUT"),
+}
+
+
+@pytest.mark.parametrize("name", EMPTY)
+def test_a_file_of_no_rows_takes_no_older_ones_place(tmp_path: Path, name: str) -> None:
+    script, words = EMPTY[name]
+    write(tmp_path / "in.jsonl", rollout("a", mask_sample=True, metadata={}))
+    write(tmp_path / "in_materialized_inputs.jsonl", {"responses_create_params": {"input": "Q"}, "_ng_task_index": 0})
+    write(tmp_path / "review.jsonl", {"task_index": 0, "rollout_index": 0, "verdict": "bad"})
+    if name == "unsolved":
+        write(tmp_path / "in.jsonl", rollout("a"))
+    olds = [tmp_path / "train.jsonl", tmp_path / "validation.jsonl"] if name == "split" else [tmp_path / ("out.csv" if ".csv" in words else "out.jsonl")]
+    for old in olds:
+        old.write_text("older\n")
+    done = run(script, *words.replace("IN", "in.jsonl").replace("OUT.csv", "out.csv").replace("OUT", "out.jsonl").split(), cwd=tmp_path)
+    assert done.returncode in (1, 2) and "Traceback" not in done.stderr, done.stderr
+    assert [old.read_text() for old in olds] == ["older\n"] * len(olds) and not [*tmp_path.glob("*.tmp"), *tmp_path.glob(".*.part")]
+
+
 def test_balance_takes_as_many_of_each(tmp_path: Path) -> None:
     rows = [*group(0, *[1] * 10, task_source="a"), *group(1, *[1] * 3, task_source="b")]
     write(tmp_path / "in.jsonl", *rows)

@@ -98,13 +98,13 @@ def curriculum(args) -> int:
         return fail(f"every task has fewer than {args.min_rollouts} rollouts, nothing written. Collect more repeats, or lower --min-rollouts")
     if not kept:
         return fail("no task is solved sometimes, nothing written. Profile easier tasks or a stronger model")
+    filled = {target for target, *_ in kept}
+    if older := [path for name, _ in stages if name not in filled and (path := args.output / f"{name}.jsonl").exists()]:
+        raise BadInput(f"{older[0]} is of an older curriculum, and this one has no task for that stage. Move it away, or take another -o; nothing written")
     with open(args.profile, "rb") as file:
-        for name, _ in stages:
+        for name in (name for name, _ in stages if name in filled):
             chosen = sorted(entry for entry in kept if entry[0] == name)
             path = args.output / f"{name}.jsonl"
-            if not chosen:
-                path.unlink(missing_ok=True)
-                continue
             with writing(path) as out:
                 for _, _, offset in chosen:
                     row = row_at(file, offset)

@@ -184,12 +184,14 @@ def merge(args) -> int:
             if verdict not in args.drop and (verdict or not args.only_reviewed):
                 kept += 1
                 out.write(raw)
-    said = f"{args.review}: {len(review)} verdicts, {len(review) - len(met)} for rollouts that are not in {args.rollouts}"
-    print(f"{listed(run, Counter())}{said}\n{'':<10}" + "".join(f"{verdict:>8}" for verdict in VERDICTS))
-    for passed, name in ((True, "passed"), (False, "failed")):
-        print(f"{name:<10}" + "".join(f"{table[passed, verdict]:>8}" for verdict in VERDICTS))
-    decided = sum(table[passed, verdict] for passed in (True, False) for verdict in ("good", "bad"))
-    if decided:
-        print(f"the verifier agrees with people on {table[True, 'good'] + table[False, 'bad']} of {decided}")
+        said = f"{args.review}: {len(review)} verdicts, {len(review) - len(met)} for rollouts that are not in {args.rollouts}"
+        print(f"{listed(run, Counter())}{said}\n{'':<10}" + "".join(f"{verdict:>8}" for verdict in VERDICTS))
+        for passed, name in ((True, "passed"), (False, "failed")):
+            print(f"{name:<10}" + "".join(f"{table[passed, verdict]:>8}" for verdict in VERDICTS))
+        decided = sum(table[passed, verdict] for passed in (True, False) for verdict in ("good", "bad"))
+        if decided:
+            print(f"the verifier agrees with people on {table[True, 'good'] + table[False, 'bad']} of {decided}")
+        if not kept:
+            raise SystemExit(fail("no rollout is left, nothing written. Look at --drop and --only-reviewed"))
     print(f"{args.output}: {kept} of {run.count} rollouts")
     return 0
