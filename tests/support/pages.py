@@ -22,6 +22,7 @@ from terminals import Shell, Terminals
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
+UV = ROOT / ".venv" / "bin" / "uv"
 PORTS = {8000: "the practice endpoint", 8001: "a second endpoint", 8002: "a third endpoint", 11000: "Gym's head server"}
 # Several pages may share two cores.
 COMMAND_SECONDS, START_SECONDS = 900, 600
@@ -144,8 +145,10 @@ class Gym:
     def put_on_path(self, folder: Path) -> None:
         """Write a `gym` into ``folder`` that uses one ready environment for all servers, where Gym would build one each.
 
-        That costs minutes, and is impossible on a Python that is older than the package asks for. A reader needs neither.
+        That costs minutes. Only into a folder that the reader names, `gym env prefetch` builds: from uv's cache (`reader` fills it), and
+        for the Python that the package asks for, whatever older one stands in for it here. A reader needs none of this.
         """
+        minimum = re.search(r"^GYM_MINIMUM_PYTHON := (\S+)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M)[1]
         for kind in ("resources_servers", "responses_api_agents", "responses_api_models", "environment_servers"):
             for app in (self.servers_installed() / kind).glob("**/app.py"):
                 link = self.servers / app.parent.parent.name / app.parent.name / ".venv"
@@ -156,6 +159,11 @@ class Gym:
         shim.write_text(
             "#!/bin/bash\n"
             f'gym={shlex.quote(str(self.folder / "bin" / "gym"))}\n'
+            'if [[ "$*" == "env prefetch "*uv_venv_dir=* ]]; then\n'
+            f'  uv() {{ [ "$1 $2" != "pip install" ] || set -- pip install --python-version {minimum} "${{@:3}}"; {shlex.quote(str(UV))} "$@"; }}\n'
+            '  export -f uv\n'  # Gym calls uv from bash
+            f'  PATH=$PATH:{shlex.quote(str(self.python.resolve().parent))} exec "$gym" "$@" ++uv_cache_dir="$(uv cache dir)"\n'
+            'fi\n'
             'case "$1 $2" in\n'
             '"env start" | "env test" | "env prefetch" | "eval run" | "eval reverify" | "eval prepare")\n'
             # A server that the reader wrote uses the ready environment as well.

@@ -7,18 +7,21 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from gym_environment import gym_environment
-from pages import DOCS, ROOT, Gym, blocks_of
+from pages import DOCS, NOT_RUN, ROOT, UV, Gym, blocks_of
 
-UV = ROOT / ".venv" / "bin" / "uv"
 INLINE = re.compile(r"^# /// script$", re.M)
 TOOL = re.compile(r"\buv tool run (?:-q )?([\w.-]+)")
 WITH = re.compile(r"\buv run (?:-q )?--with ([\w.-]+)")
 TARGET = re.compile(r"\buv pip install (?:-q )?--target \S+ ([\w.-]+)")
+SERVERS = re.compile(r"^\$ gym env prefetch --config (\S+)", re.M)
+NO_ENDPOINT = [f"++policy_{key}=none" for key in ("base_url", "api_key", "model_name")]
 
 
 def environment() -> dict[str, str]:
@@ -41,6 +44,20 @@ def needs() -> list[list[str]]:
     ]
 
 
+def build_servers(gym: Gym) -> None:
+    """What `gym env prefetch` of a page downloads is in uv's cache once that has run in the network. If it fails here, its page fails and says why."""
+    for page in sorted(DOCS.rglob("*.md")):
+        blocks = [block for _, block in blocks_of(page.read_text(encoding="utf-8"), page) if not block.caption.startswith(NOT_RUN)]
+        for servers in sorted({its for block in blocks if block.kind == "console" for its in SERVERS.findall(block.text)}):
+            with tempfile.TemporaryDirectory() as folder:
+                gym.put_on_path(Path(folder))
+                shutil.copy(page.with_suffix("") / servers, folder)
+                subprocess.run(
+                    [f"{folder}/gym", "env", "prefetch", "--config", servers, f"++uv_venv_dir={folder}/environments", *NO_ENDPOINT],
+                    cwd=folder, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False,
+                )  # fmt: skip
+
+
 def prefetch(gym: Gym) -> int:
     """0, or the exit code of what could not be fetched; uv has said why."""
     reader = environment()
@@ -51,6 +68,7 @@ def prefetch(gym: Gym) -> int:
             if done.returncode:
                 print(f"could not be fetched: uv {' '.join(arguments)}", file=sys.stderr)
                 return done.returncode
+    build_servers(gym)
     return 0
 
 
