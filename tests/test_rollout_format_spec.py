@@ -449,6 +449,22 @@ def test_other_scripts_refuse_bad_input(gym_python_or_this: Path, tmp_path: Path
     assert wrong.returncode == 1 and wrong.stderr.count("\n") == 1
     missing = subprocess.run([sys.executable, FOLDER / "record_examples.py"], capture_output=True, text=True, env={"PATH": str(tmp_path)})
     assert missing.returncode == 2 and missing.stderr == "gym is not on the PATH: install nemo-gym first\n"
+    unknown = subprocess.run([sys.executable, FOLDER / "record_examples.py", "run", "observed"], capture_output=True, text=True)
+    assert unknown.returncode == 2 and unknown.stderr.startswith("No such example: observed. There are: task.json, ") and unknown.stderr.count("\n") == 1
+
+
+def test_recording_tells_which_fields_came_and_went(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    monkeypatch.syspath_prepend(FOLDER)
+    import record_examples
+
+    assert {path.name for path in EXAMPLES.iterdir()} == set(record_examples.EXAMPLES)
+    row = json.loads((EXAMPLES / "masked.json").read_text())
+    (tmp_path / "masked").mkdir()
+    for changed, said in ((row, "the same as in examples"), (row | {"response": {**row["response"], "output": [{"kind": 1}]}}, "new: response.output.kind; gone: response.output.content, ")):
+        (tmp_path / "masked" / "rollouts.jsonl").write_text(json.dumps(changed) + "\n")
+        record_examples.keep(tmp_path, tmp_path, ["masked.json"])
+        assert f" fields, {said}" in capsys.readouterr().out
+        assert json.loads((tmp_path / "masked.json").read_text()) == changed
 
 
 def test_the_relay_passes_on_no_answer_with_a_gap(monkeypatch: pytest.MonkeyPatch) -> None:

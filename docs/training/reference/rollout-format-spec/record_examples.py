@@ -1,11 +1,12 @@
 """Collect the recorded examples of this folder again: real runs of ``gym`` against the practice endpoint.
 
-    python record_examples.py [--out-dir examples] [--work-dir DIR]
+    python record_examples.py [--out-dir examples] [--work-dir DIR] [EXAMPLE ...]
 
 Needs ``gym`` on the PATH, this folder as the current one, and the practice endpoint running (uv run
-practice_endpoint.py). Starts the servers of record.yaml and record_more.yaml twice, without and with model-call capture,
-makes small runs and keeps what each of them is to show. Takes about fifteen minutes on two cores. What lies in the work
-folder already is not made again.
+practice_endpoint.py). Starts the servers of record.yaml and record_more.yaml, then string_match alone with model-call
+capture, makes small runs and keeps what each of them is to show: of all examples, or of those that are named, for example
+observed.json (``run`` is the folder of that name). Says for each which fields the shipped one has not, and which it has
+besides. All of them take about fifteen minutes on two cores. Runs that lie in the work folder already are not made again.
 """
 
 from __future__ import annotations
@@ -34,6 +35,62 @@ WEATHER = {
     "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"], "additionalProperties": False},
 }
 STRING_MATCH, TOOL = "string_match_simple_agent", "example_single_tool_call_environment_server"
+BY_TOOL = ("++environment_routing_mode=legacy", f"++environment_server_name={TOOL}")
+CAPTURED = ("++observability_enabled=true", "++model_call_capture_dir={folder}/captures")
+# Token capture is on and the endpoint gives no token ids: what a trainer would get is masked.
+TOKENS = ("++token_id_capture.enabled=true", "++token_id_capture.all_agents=true", "++token_id_capture.dir={folder}/tokens")
+ZERO = ("--temperature", "0")
+ONE_VERIFIER = (
+    "--config", "resources_servers/string_match/configs/string_match.yaml", "--config", "responses_api_models/vllm_model/configs/vllm_model.yaml",
+)
+
+# What `gym env start` gets, and the runs with these servers: their tasks and what `gym eval run` gets.
+SESSIONS = [
+    (("--config", "record.yaml", "--config", "record_more.yaml"), {
+        "run": ("run", "-a", STRING_MATCH, "--num-repeats", "2", "--temperature", "0.7", "++route_failures_to_sidecar=true"),
+        "plain": ("plain", "-a", STRING_MATCH, *ZERO),
+        "tool_call": ("tool_call", "-a", "xlam_fc_simple_agent", *ZERO),
+        "weather": ("weather", *BY_TOOL),
+        "components": ("components", "-a", "example_tool_call_multireward_simple_agent", *ZERO),
+        "judged": ("judged", "-a", "equivalence_llm_judge_simple_agent", *ZERO),
+        "unjudged": ("judged", "-a", "judged_by_none_agent", *ZERO),
+        "token_ids": ("plain", "-a", "token_ids_agent", *ZERO),
+        "token_ids_weather": ("weather", "-a", "token_ids_agent"),
+        "too_long": ("too_long", "-a", "token_ids_agent", *ZERO),
+        "episode": ("materialized", "++environment_routing_mode=taskset", "++environment_server_routes.weather=single_tool_turn"),
+    }),
+    ((*ONE_VERIFIER, *CAPTURED, *TOKENS), {
+        "observed": ("plain", "-a", STRING_MATCH, *ZERO, *CAPTURED),
+        "masked": ("plain", "-a", STRING_MATCH, *ZERO, *TOKENS),
+    }),
+]  # fmt: skip
+MAY_FAIL = {"unjudged"}
+
+# Each example: the run it needs, the file in the work folder, and which of its rows.
+DONE, FAILED = "rollouts.jsonl", "rollouts_failures.jsonl"
+EXAMPLES = {
+    "task.json": (None, "plain.jsonl", 0),
+    "materialized_input.json": ("plain", "plain/rollouts_materialized_inputs.jsonl", 0),
+    "materialized_task.json": (None, "materialized.jsonl", 0),
+    "single_turn.json": ("plain", f"plain/{DONE}", 0),
+    "truncated.json": ("plain", f"plain/{DONE}", 1),
+    "context_overflow.json": ("too_long", f"too_long/{DONE}", 0),
+    "tool_call.json": ("tool_call", f"tool_call/{DONE}", 0),
+    "several_tool_calls.json": ("weather", f"weather/{DONE}", 0),
+    "reward_components.json": ("components", f"components/{DONE}", 0),
+    "judged.json": ("judged", f"judged/{DONE}", 0),
+    "token_ids.json": ("token_ids", f"token_ids/{DONE}", 0),
+    "token_ids_several_calls.json": ("token_ids_weather", f"token_ids_weather/{DONE}", 0),
+    "token_ids_broken.json": ("token_ids_weather", f"token_ids_weather/{DONE}", 1),
+    "masked.json": ("masked", f"masked/{DONE}", 0),
+    "observed.json": ("observed", f"observed/{DONE}", 0),
+    "0-0.capture.jsonl": ("observed", "captures/0-0.capture.jsonl", 0),
+    "episode.json": ("episode", f"episode/{DONE}", 0),
+    "failed_agent_run.json": ("run", f"run/{FAILED}", 0),
+    "failed_judge.json": ("unjudged", f"unjudged/{FAILED}", 0),
+    "failed_episode.json": ("episode", f"episode/{FAILED}", 0),
+    "run": ("run", "run", None),
+}
 
 
 def weather_task(*cities: str) -> dict:
@@ -95,15 +152,10 @@ def running(folder: Path, *command: str, ready: str, seconds: float) -> Iterator
 
 
 def gym(folder: Path, *arguments: str, may_fail: bool = False) -> None:
-    print("gym", *arguments, flush=True)
+    print("gym", *arguments, file=sys.stderr, flush=True)
     done = subprocess.run(["gym", *arguments], cwd=folder, capture_output=True, text=True)
     if done.returncode and not may_fail:
         raise RuntimeError(f"gym {' '.join(arguments)} failed:\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
-
-
-def collect(folder: Path, name: str, of: str, *options: str, may_fail: bool = False) -> None:
-    shutil.rmtree(folder / name, ignore_errors=True)
-    gym(folder, "eval", "run", "--no-serve", "-i", f"{of}.jsonl", "-o", f"{name}/rollouts.jsonl", *options, may_fail=may_fail)
 
 
 def layout(value: object, indent: int = 0, before: int = 0) -> str:
@@ -130,82 +182,66 @@ def rows(path: Path) -> list[dict]:
     return sorted(found, key=lambda row: (row.get("_ng_task_index", 0), row.get("_ng_rollout_index", 0)))
 
 
-def keep(folder: Path, out: Path) -> None:
-    """Take from the runs what the page shows, each row whole."""
-    done, failed = "rollouts.jsonl", "rollouts_failures.jsonl"
-    picked = {
-        "task.json": rows(folder / "plain.jsonl")[0],
-        "materialized_input.json": rows(folder / "plain/rollouts_materialized_inputs.jsonl")[0],
-        "materialized_task.json": rows(folder / "materialized.jsonl")[0],
-        "single_turn.json": rows(folder / "plain" / done)[0],
-        "truncated.json": rows(folder / "plain" / done)[1],
-        "context_overflow.json": rows(folder / "too_long" / done)[0],
-        "tool_call.json": rows(folder / "tool_call" / done)[0],
-        "several_tool_calls.json": rows(folder / "weather" / done)[0],
-        "reward_components.json": rows(folder / "components" / done)[0],
-        "judged.json": rows(folder / "judged" / done)[0],
-        "token_ids.json": rows(folder / "token_ids" / done)[0],
-        "token_ids_several_calls.json": rows(folder / "token_ids_weather" / done)[0],
-        "token_ids_broken.json": rows(folder / "token_ids_weather" / done)[1],
-        "masked.json": rows(folder / "masked" / done)[0],
-        "observed.json": rows(folder / "observed" / done)[0],
-        "episode.json": rows(folder / "episode" / done)[0],
-        "failed_agent_run.json": rows(folder / "run" / failed)[0],
-        "failed_judge.json": rows(folder / "unjudged" / failed)[0],
-        "failed_episode.json": rows(folder / "episode" / failed)[0],
-    }
-    for name, row in picked.items():
-        (out / name).write_text(layout(row) + "\n", encoding="utf-8")
-    (out / "run").mkdir(exist_ok=True)
-    for path in (folder / "run").iterdir():
-        shutil.copyfile(path, out / "run" / path.name)
-    calls = (folder / "captures" / "0-0.capture.jsonl").read_text().splitlines()
-    (out / "0-0.capture.jsonl").write_text(calls[0] + "\n", encoding="utf-8")  # a later run appended its own
+def fields(value: object, path: str = "") -> set[str]:
+    """The paths of all fields in it, whatever their place in a list."""
+    if isinstance(value, list):
+        return set().union(*(fields(item, path) for item in value))
+    if isinstance(value, dict):
+        return set().union(*({f"{path}{name}"} | fields(inner, f"{path}{name}.") for name, inner in value.items()))
+    return set()
 
 
-def record(folder: Path) -> None:
-    """All runs, in a folder of their own."""
+def keep(folder: Path, out: Path, names: list[str]) -> None:
+    """Take from the runs what the page shows, each row whole, and say how its fields differ from those of the shipped one."""
+    for name in names:
+        _, source, number = EXAMPLES[name]
+        if number is None:
+            shutil.copytree(folder / source, out / name, dirs_exist_ok=True)
+            print(f"{name}: {len(list((folder / source).iterdir()))} files")
+            continue
+        row = rows(folder / source)[number]
+        seen, before = fields(row), fields(json.loads((HERE / "examples" / name).read_text(encoding="utf-8")))
+        text = (folder / source).read_text().splitlines()[number] if name.endswith(".jsonl") else layout(row)
+        (out / name).write_text(text + "\n", encoding="utf-8")
+        changes = [f"{what}: {', '.join(sorted(its))}" for what, its in (("new", seen - before), ("gone", before - seen)) if its]
+        print(f"{name}: {len(seen)} fields, {'; '.join(changes) or 'the same as in examples'}")
+
+
+def record(folder: Path, names: list[str]) -> None:
+    """The runs that these examples need, in a folder of their own."""
     (folder / "env.yaml").write_text(ENV)
     for file in ("record.yaml", "record_more.yaml"):
         shutil.copyfile(HERE / file, folder / file)
     for file, its in tasks().items():
         (folder / f"{file}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in its))
-    zero = ("--temperature", "0")
-    by_tool = ("++environment_routing_mode=legacy", f"++environment_server_name={TOOL}")
-    up = {"ready": "servers ready! Polling", "seconds": 900}
-
-    if not (folder / "episode" / "rollouts.jsonl").exists():
-        relay = running(folder, sys.executable, str(HERE / "token_ids_relay.py"), ready="Relaying", seconds=20)
-        with relay, running(folder, "gym", "env", "start", "--config", "record.yaml", "--config", "record_more.yaml", **up):
-            collect(folder, "run", "run", "-a", STRING_MATCH, "--num-repeats", "2", "--temperature", "0.7", "++route_failures_to_sidecar=true")
-            collect(folder, "plain", "plain", "-a", STRING_MATCH, *zero)
-            collect(folder, "tool_call", "tool_call", "-a", "xlam_fc_simple_agent", *zero)
-            collect(folder, "weather", "weather", *by_tool)
-            collect(folder, "components", "components", "-a", "example_tool_call_multireward_simple_agent", *zero)
-            collect(folder, "judged", "judged", "-a", "equivalence_llm_judge_simple_agent", *zero)
-            collect(folder, "unjudged", "judged", "-a", "judged_by_none_agent", *zero, may_fail=True)
-            collect(folder, "token_ids", "plain", "-a", "token_ids_agent", *zero)
-            collect(folder, "token_ids_weather", "weather", "-a", "token_ids_agent")
-            collect(folder, "too_long", "too_long", "-a", "token_ids_agent", *zero)
-            collect(folder, "episode", "materialized", "++environment_routing_mode=taskset", "++environment_server_routes.weather=single_tool_turn")
-    gym(folder, "eval", "profile", "--inputs", "run/rollouts_materialized_inputs.jsonl", "--rollouts", "run/rollouts.jsonl",
-        "++allow_partial_rollouts=True")
-
-    captured = ("++observability_enabled=true", f"++model_call_capture_dir={folder / 'captures'}")
-    # Token capture is on and the endpoint gives no token ids: what a trainer would get is masked.
-    tokens = ("++token_id_capture.enabled=true", "++token_id_capture.all_agents=true", f"++token_id_capture.dir={folder / 'tokens'}")
-    if not (folder / "masked" / "rollouts.jsonl").exists():
-        with running(folder, "gym", "env", "start", "--config", "record.yaml", *captured, *tokens, **up):
-            collect(folder, "observed", "plain", "-a", STRING_MATCH, *zero, *captured)
-            collect(folder, "masked", "plain", "-a", STRING_MATCH, *zero, *tokens)
+    needed = {EXAMPLES[name][0] for name in names}
+    for started_with, runs in SESSIONS:
+        wanted = [name for name in runs if name in needed and not (folder / f"{name}.done").exists()]
+        if not wanted:
+            continue
+        servers = [its.format(folder=folder) for its in started_with]
+        up = running(folder, "gym", "env", "start", *servers, ready="servers ready! Polling", seconds=900)
+        with running(folder, sys.executable, str(HERE / "token_ids_relay.py"), ready="Relaying", seconds=20), up:
+            for name in wanted:
+                shutil.rmtree(folder / name, ignore_errors=True)
+                of, *options = (its.format(folder=folder) for its in runs[name])
+                gym(folder, "eval", "run", "--no-serve", "-i", f"{of}.jsonl", "-o", f"{name}/rollouts.jsonl", *options, may_fail=name in MAY_FAIL)
+                (folder / f"{name}.done").touch()
+    if "run" in needed:
+        gym(folder, "eval", "profile", "--inputs", "run/rollouts_materialized_inputs.jsonl", "--rollouts", "run/rollouts.jsonl",
+            "++allow_partial_rollouts=True")
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out-dir", type=Path, default=HERE / "examples", help="default: examples, beside this file")
     parser.add_argument("--work-dir", type=Path, help="folder for the runs themselves (default: a temporary one)")
+    parser.add_argument("examples", nargs="*", metavar="EXAMPLE", help="record only these, for example observed.json (default: all)")
     args = parser.parse_args()
-    out = args.out_dir
+    out, names = args.out_dir, args.examples or list(EXAMPLES)
+    if unknown := [name for name in names if name not in EXAMPLES]:
+        print(f"No such example: {', '.join(unknown)}. There are: {', '.join(EXAMPLES)}", file=sys.stderr)
+        return 2
     if not shutil.which("gym"):
         print("gym is not on the PATH: install nemo-gym first", file=sys.stderr)
         return 2
@@ -219,16 +255,15 @@ def main() -> int:
         return 2
     folder = (args.work_dir or Path(tempfile.mkdtemp())).resolve()
     folder.mkdir(exist_ok=True)
-    print(f"Working in {folder}", flush=True)
+    print(f"Working in {folder}", file=sys.stderr, flush=True)
     try:
-        record(folder)
-        keep(folder, out)
+        record(folder, names)
+        keep(folder, out, names)
     except RuntimeError as error:
         print(f"{error}\nGo on with: --work-dir {folder}", file=sys.stderr)
         return 1
     if not args.work_dir:
         shutil.rmtree(folder)
-    print(f"Wrote the examples to {out}")
     return 0
 
 
