@@ -70,7 +70,7 @@ def test_entries_are_well_formed() -> None:
 
 
 # Keys and values of settings that the production examples name beside servers.
-SETTINGS = set("binary fraction true required_tools aggregation_mode mean min max all any weight weighted abstention_reward".split())
+SETTINGS = set("grading_mode verifier_metadata binary fraction true required_tools aggregation_mode mean min max all any weight weighted abstention_reward".split())
 
 
 def test_servers_that_the_page_speaks_of_exist() -> None:
