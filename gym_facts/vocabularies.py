@@ -47,7 +47,7 @@ def failure_classes() -> dict[str, list[str]]:
             for key, value in pairs:
                 if evaluate(module_of(path), key) == "_ng_failure_class":
                     for name in possible(path, value):
-                        if isinstance(name, str) and re.fullmatch(r"[a-z][a-z_]+", name):
+                        if isinstance(name, str) and re.fullmatch(r"[a-z][a-z0-9_]+", name):
                             found.setdefault(name, set()).add(path.relative_to(ROOT).as_posix())
     return {name: sorted(files) for name, files in sorted(found.items())}
 

@@ -67,6 +67,16 @@ def test_the_facts_are_those_of_the_installed_package(gym_python: Path, tmp_path
 
 
 @pytest.mark.gym
+def test_no_failure_class_that_has_a_name_of_its_own_is_missing(gym_python: Path) -> None:
+    """The table calls itself complete: each constant ``..._FAILURE_CLASS = "..."`` of the package is in it."""
+    package = gym_python.parents[1]
+    folders = [folder for name in ("nemo_gym", "resources_servers", "responses_api_agents") for folder in package.glob(f"lib/python*/site-packages/{name}")]
+    source = "\n".join(path.read_text() for folder in folders for path in folder.rglob("*.py") if "tests" not in path.parts)
+    named = set(re.findall(r'^\w*FAILURE_CLASS = "(\w+)"', source, re.M))
+    assert len(named) > 10 and named - json.loads(COMMITTED.read_text(encoding="utf-8"))["failure_classes"].keys() == set()
+
+
+@pytest.mark.gym
 def test_pydantic_agrees_with_the_source(gym_python: Path) -> None:
     command = [gym_python, "-c", SECOND_READING, COMMITTED]
     found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
