@@ -34,6 +34,8 @@ def main() -> int:
     add("--head", type=int, default=11000, help="port of Gym's head server (default: %(default)s)")
     add("--share", type=float, default=0.5, metavar="X", help="of the GPU's memory, for each engine of `learn` (default: %(default)s)")
     add("--only", nargs="+", metavar="STEP", help="of the steps, only these")
+    add("--settings", nargs="+", default=[""], metavar="WORD", help="of the engine's settings, only those with one of these words (`shipped`, `seqs`)")
+    add("--times", type=int, default=1, metavar="N", help="runs per setting and load (default: %(default)s)")
     add("--minutes", type=float, default=20, help="start nothing that would go beyond (default: %(default)s)")
     add("--hardware", default="one H200", help="for the record (default: %(default)s)")
     add("--gym", default="gym", help="Gym's command (default: %(default)s)")

@@ -83,12 +83,31 @@ def offline(lab: Lab) -> None:
     lab.run("gym", f"python3 {FILTER / 'make_training_sets.py'} dpo collected/rollouts.jsonl -o dpo.jsonl --per-task 2 && "
                    f"python3 {INTEGRATE / 'convert_for_trainers.py'} dpo dpo.jsonl --for trl -o trl_dpo.jsonl", 60)
     gpu, launch = ("", TRAIN) if quick else ("--gpu", LAUNCH)
-    steps = (1, 1) if quick else (300, 120)
-    if lab.run("train", f"{launch} {INTEGRATE / 'train_trl.py'} sft trl_sft.jsonl --model {args.small} {gpu} --steps {steps[0]} --learning-rate 2e-5 --save {lab.folder}/sft", 200):
+    if lab.run("train", f"{launch} {INTEGRATE / 'train_trl.py'} sft trl_sft.jsonl --model {args.small} {gpu} --steps {1 if quick else 300} --learning-rate 2e-5 --save {lab.folder}/sft", 200):
         evaluate(lab, "sft", lab.folder / "sft")
     start = lab.folder / "sft" if (lab.folder / "sft").exists() else args.small
-    if lab.run("train", f"{launch} {INTEGRATE / 'train_trl.py'} dpo trl_dpo.jsonl --model {start} {gpu} --steps {steps[1]} --learning-rate 5e-6 --save {lab.folder}/dpo", 200):
-        evaluate(lab, "sft_dpo", lab.folder / "dpo")
+    dpo(lab, "sft_dpo", "trl_dpo.jsonl", start, "5e-6")
+
+
+def dpo(lab: Lab, name: str, pairs: str, start: Path, rate: str) -> None:
+    gpu, launch = ("", TRAIN) if lab.args.quick else ("--gpu", LAUNCH)
+    if lab.run("train", f"{launch} {INTEGRATE / 'train_trl.py'} dpo {pairs} --model {start} {gpu} --steps {1 if lab.args.quick else 120} --learning-rate {rate} "
+                        f"--save {lab.folder}/{name}", 200):
+        evaluate(lab, name, lab.folder / name)
+
+
+def why_dpo(lab: Lab) -> None:
+    """After `offline`: the same pairs in smaller steps; then pairs of rollouts by the model that is to be trained."""
+    start = lab.folder / "sft"
+    dpo(lab, "sft_dpo_slow", "trl_dpo.jsonl", start, "1e-6")
+    if not lab.args.engine:
+        load_weights(lab.base, start)
+    eval_run(lab, f"--agent string_match_simple_agent -i train.jsonl -o collected_sft/rollouts.jsonl --num-repeats 8 --concurrency {4 if lab.args.quick else 64} --temperature 1.0 "
+                  f"{'--limit 8' if lab.args.quick else ''}", 120)
+    lab.run("gym", f"python3 {FILTER / 'make_training_sets.py'} dpo collected_sft/rollouts.jsonl -o dpo_own.jsonl --per-task 2 && "
+                   f"python3 {INTEGRATE / 'convert_for_trainers.py'} dpo dpo_own.jsonl --for trl -o trl_dpo_own.jsonl", 60)
+    dpo(lab, "sft_dpo_own", "trl_dpo_own.jsonl", start, "5e-6")
+    dpo(lab, "sft_dpo_own_slow", "trl_dpo_own.jsonl", start, "1e-6")
 
 
 def online(lab: Lab) -> None:
@@ -123,10 +142,10 @@ def learn(lab: Lab) -> None:
     """Each engine once, with the steps that need it; an engine none of whose steps is wanted is not started."""
     parser = lambda name: f"--enable-auto-tool-choice --tool-call-parser {name} --chat-template {HERE / TEMPLATES[name]}"  # noqa: E731
     plan = [
-        (parser("hermes"), [("offline", offline), ("online", online), ("contiguity", contiguity, "hermes", ("1.0",) if lab.args.quick else ("1.0", "0.7", "0.0")),
+        (parser("hermes"), [("offline", offline), ("why_dpo", why_dpo), ("online", online), ("contiguity", contiguity, "hermes", ("1.0",) if lab.args.quick else ("1.0", "0.7", "0.0")),
                             ("gap", gap), ("greedy", greedy, "bfloat16"), ("trl_grpo", trl_grpo)]),
         *([] if lab.args.quick else [
-            # These two ask what a parser and its template do: without compilation the engine is up sooner.
+            # These two ask what a parser and its template do: without compilation the engine is up sooner. llama3_json needs --small of `make_models.py llama`.
             *((f"{parser(name)} --enforce-eager", [(f"contiguity_{name}", contiguity, name, ("1.0",))]) for name in ("pythonic", "llama3_json")),
             (f"{parser('hermes')} --logprobs-mode processed_logprobs", [("gap_processed", gap, "processed_logprobs")]),
             (f"{parser('hermes')} --dtype float32", [("gap_float32", gap, "engine in float32"), ("greedy_float32", greedy, "float32")]),

@@ -39,23 +39,28 @@ def prompt(words: int, number: int) -> str:
 
 
 async def straight(spec: dict, numbers: list[int]) -> list[tuple]:
-    """(seconds, prompt tokens, output tokens, failed) of each request, sent to the endpoint itself."""
+    """(seconds, prompt tokens, output tokens, failed) of each request, sent to the endpoint itself; turns of a conversation one after the other."""
     import aiohttp
 
     gate, found = asyncio.Semaphore(spec["concurrency"]), []
     connections = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(connector=connections, timeout=aiohttp.ClientTimeout(total=LIMIT_S)) as session:
         async def one(number: int) -> None:
-            body = {"model": spec["model"], "messages": [{"role": "user", "content": prompt(spec["prompt"], number)}],
-                    "max_tokens": spec["tokens"], "temperature": 1.0, "ignore_eos": True} | spec["extra"]
+            messages: list[dict] = []
+            body = {"model": spec["model"], "messages": messages, "max_tokens": spec["tokens"], "temperature": 1.0, "ignore_eos": True} | spec["extra"]
             async with gate:
-                started = time.monotonic()
-                try:
-                    async with session.post(f"{spec['base']}/chat/completions", json=body) as answer:
-                        usage = (await answer.json(content_type=None))["usage"]
-                    found.append((time.monotonic() - started, usage["prompt_tokens"], usage["completion_tokens"], False))
-                except (OSError, aiohttp.ClientError, KeyError, ValueError, TypeError, asyncio.TimeoutError):
-                    found.append((time.monotonic() - started, 0, 0, True))
+                for turn in range(spec["turns"]):
+                    messages.append({"role": "user", "content": prompt(spec["prompt"], number + 10**9 * turn)})
+                    started = time.monotonic()
+                    try:
+                        async with session.post(f"{spec['base']}/chat/completions", json=body) as reply:
+                            answer = await reply.json(content_type=None)
+                        usage = answer["usage"]
+                        messages.append({"role": "assistant", "content": answer["choices"][0]["message"]["content"] or ""})
+                        found.append((time.monotonic() - started, usage["prompt_tokens"], usage["completion_tokens"], False))
+                    except (OSError, aiohttp.ClientError, KeyError, ValueError, TypeError, asyncio.TimeoutError):
+                        found.append((time.monotonic() - started, 0, 0, True))
+                        return
 
         await asyncio.gather(*map(one, numbers))
     return found
@@ -161,7 +166,7 @@ def measure(spec: dict, count: int, drivers: int, repeats: int, seed: int) -> di
     done = max(1, len(good))
     return {
         "way": spec["way"], "agents": spec["agents"] if spec["way"] == "gym" else [], "drivers": drivers, "concurrency": spec["concurrency"], "tokens": spec["tokens"],
-        "repeats": repeats, "requests": count, "failures": len(found) - len(good), "seconds": round(wall, 3), "per_min": round(60 * len(good) / wall, 1),
+        "repeats": repeats, "turns": spec["turns"], "requests": count * spec["turns"], "failures": len(found) - len(good), "seconds": round(wall, 3), "per_min": round(60 * len(good) / wall, 1),
         "output_tokens_per_s": round(sum(one[2] for one in found) / wall, 1), "prompt_tokens": round(sum(one[1] for one in found) / done, 1),
         "p50_s": quantile(0.5), "p95_s": quantile(0.95), "p99_s": quantile(0.99),
         "cpu_ms": {name: round(1000 * seconds / done, 3) for name, seconds in cpu.items() if seconds > 0.005},
@@ -185,22 +190,25 @@ def main() -> int:
     add("--prompt", type=int, default=20, metavar="N", help="words of each prompt (default: %(default)s)")
     add("--least", type=int, default=64, metavar="N", help="requests per level, if the level itself is no more (default: %(default)s)")
     add("--repeats", type=int, default=1, metavar="N", help="requests in a row with the same prompt (default: %(default)s)")
+    add("--turns", type=int, default=1, metavar="N", help="straight: calls per conversation, each with --prompt words more (default: %(default)s)")
     add("--drivers", type=int, default=1, metavar="N", help="processes that send (default: %(default)s)")
     add("--extra", type=json.loads, default={}, metavar="JSON", help="more fields of a request that goes straight to the endpoint")
     add("--note", default="", help="kept with each level")
     add("--hardware", help="a word on the machine, for the record (default: what the system says)")
     args = parser.parse_args()
-    if min([*args.levels, *args.tokens, args.prompt, args.least, args.repeats, args.drivers]) < 1 or not args.output.resolve().parent.is_dir():
+    if min([*args.levels, *args.tokens, args.prompt, args.least, args.repeats, args.turns, args.drivers]) < 1 or not args.output.resolve().parent.is_dir():
         parser.error("all numbers must be 1 or more, and the folder of -o must exist")
+    if args.turns > 1 and "gym" in args.ways:
+        parser.error("--turns is for --ways engine: through Gym the environment decides how many calls there are")
     failed = 0
     try:
         data = json.loads(args.output.read_text()) if args.output.exists() else record(args.hardware) | {"runs": []}
-        seed = random.Random(str(args)).randrange(10**8)
+        seed = random.Random(f"{args} {len(data['runs'])}").randrange(10**8)  # a run again must not find its prompts in a cache
         for way in args.ways:
             for tokens in args.tokens:
                 for level in args.levels:
                     spec = {"way": way, "base": args.base, "model": args.model, "agents": args.agents, "head": args.head, "concurrency": level,
-                            "tokens": tokens, "prompt": args.prompt, "extra": args.extra}
+                            "tokens": tokens, "prompt": args.prompt, "turns": args.turns, "extra": args.extra}
                     count = max(level, args.least) // args.drivers * args.drivers or args.drivers
                     one = measure(spec, count, args.drivers, args.repeats, seed) | {"name": args.name, "note": args.note}
                     seed += count

@@ -75,16 +75,17 @@ LOADS = {
     "many": "--levels 512 --tokens 256 --prompt 100 --least 1024",  # many answers at once
     "long": "--levels 64 --tokens 64 --prompt 3900 --least 256",  # long prompts, all different
     "repeats": "--levels 64 --tokens 64 --prompt 3900 --least 256 --repeats 8",  # the same prompt eight times in a row
+    "turns": "--levels 64 --tokens 64 --prompt 950 --least 128 --turns 4",  # conversations: each call sends all that came before
 }
 SETTINGS = [
-    ("as shipped", "", ("many", "long", "repeats")), ("--max-num-seqs 128", "--max-num-seqs 128", ("many",)),
-    ("--gpu-memory-utilization 0.2", "--gpu-memory-utilization 0.2", ("many", "long")), ("--no-enable-prefix-caching", "--no-enable-prefix-caching", ("repeats",)),
+    ("as shipped", "", ("many", "long", "repeats", "turns")), ("--max-num-seqs 128", "--max-num-seqs 128", ("many",)),
+    ("--gpu-memory-utilization 0.2", "--gpu-memory-utilization 0.2", ("many", "long")), ("--no-enable-prefix-caching", "--no-enable-prefix-caching", ("repeats", "turns")),
     ("--no-enable-chunked-prefill", "--no-enable-chunked-prefill --max-model-len 8192 --max-num-batched-tokens 8192", ("long",)), ("--enforce-eager", "--enforce-eager", ("many",)),
 ]
 
 
 def loads(lab: Lab, note: str, names: tuple[str, ...]) -> None:
-    for name in names:
+    for name in [name for name in names for _ in range(lab.args.times)]:
         before = counters(lab.base)
         lab.load("settings", f"--name {name} --ways engine --drivers 2 {LOADS[name]} --note={shlex.quote(note)}", 90)
         after = counters(lab.base)
@@ -152,6 +153,8 @@ def speed(lab: Lab) -> None:
         if args.big:
             flags = "--load-format dummy "
             for number, (note, more, names) in enumerate(SETTINGS):
+                if not any(word in note for word in lab.args.settings):
+                    continue
                 if time.monotonic() > lab.deadline - 90:
                     break
                 try:
