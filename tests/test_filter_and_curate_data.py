@@ -181,6 +181,7 @@ def test_a_tool_result_that_no_reply_follows_is_cut_off() -> None:
         (rollout({"role": "assistant", "content": None, "function_call": {"name": "f", "arguments": "{}"}}, "Hi"), "a message with function_call"),
         (rollout(said("Hi") | {"audio": {"id": "a"}}), "a message with audio"),
         (rollout(called("a") | {"namespace": "n"}, result("a"), "Hi"), "a tool call with a namespace"),
+        *((rollout(said("Hi") | {"tool_calls": odd}), "a tool call without a function") for odd in (True, 1, 0.5, "f", {"f": 1}, [None])),
         (rollout("Hi", params={"previous_response_id": "r"}), "previous_response_id: a part of the prompt is not in the rollout"),
         (rollout("Hi", params={"prompt": {"id": "p"}}), "prompt: a part of the prompt is not in the rollout"),
         (rollout("Hi", params={"tools": [{"type": "function"}]}), "a tool without a name"),
@@ -460,6 +461,14 @@ def test_check_names_each_row(tmp_path: Path) -> None:
     assert make(tmp_path, "check", "a.jsonl", code=1).stdout.splitlines()[0] == f"a.jsonl:1: {fault} (2 rows)"
     told = make(tmp_path, "check", "a.jsonl", "--each", code=1).stdout.splitlines()
     assert told == [f"a.jsonl:1: {fault}", f"a.jsonl:2: {fault}", f"a.jsonl: 2 rows: {fault}", "a.jsonl: 3 rows, 1 problems"]
+
+
+@pytest.mark.parametrize("odd", [True, 1, 0.5, "f", {"f": 1}, [None]])
+def test_calls_of_any_kind_stop_no_script(tmp_path: Path, odd: object) -> None:
+    write(tmp_path / "in.jsonl", {"messages": [{"role": "user", "content": "?"}, {"role": "assistant", "content": "!", "tool_calls": odd}]})
+    assert "tool" in make(tmp_path, "check", "in.jsonl", code=1).stdout
+    done = run("../integrate-with-rl-frameworks/convert_for_trainers.py", "sft", "in.jsonl", "--for", "trl", "-o", "out.jsonl", cwd=tmp_path)
+    assert done.returncode == 2 and "a tool call without a name" in done.stderr
 
 
 def test_answers_that_are_equal_without_their_thoughts_are_one_sft_row(tmp_path: Path) -> None:

@@ -47,6 +47,11 @@ def loads(text: bytes | str):
 
 def strict(text: str):
     """``loads`` without NaN and Infinity, which Python reads and JSON does not have."""
+    if orjson:
+        try:
+            return orjson.loads(text)  # it knows no such words
+        except ValueError:
+            pass
     value = loads(text)
     if "NaN" in text or "Infinity" in text:
         json.loads(text, parse_constant=int)  # int cannot read them: ValueError
@@ -55,17 +60,19 @@ def strict(text: str):
 
 def plain(value) -> bool:
     """Whether orjson and json write a value with the same bytes: numbers without exponent, of at most 64 bits."""
-    for inner in value.values() if type(value) is dict else value if type(value) is list else (value,):
-        kind = type(inner)
+    values = [value]
+    for value in values:  # it grows while it is read
+        kind = type(value)
         if kind is str:
             continue
-        if kind is dict or kind is list:
-            if not plain(inner):
-                return False
+        if kind is dict:
+            values += value.values()
+        elif kind is list:
+            values += value
         elif kind is float:
-            if not (1e-4 <= inner < 1e16 or inner == 0 or -1e16 < inner <= -1e-4):
+            if not (1e-4 <= value < 1e16 or value == 0 or -1e16 < value <= -1e-4):
                 return False
-        elif kind is int and not -(2**63) <= inner < 2**64:
+        elif kind is int and not -(2**63) <= value < 2**64:
             return False
     return True
 

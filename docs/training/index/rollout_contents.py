@@ -137,13 +137,14 @@ def unanswered(row: dict) -> str | None:
 def cut_off(row: dict) -> str | None:
     """Why the rollout is incomplete: max_output_tokens (which a full context gives, too), empty_output, ... or None."""
     response = row["response"]
-    details, metadata = response.get("incomplete_details"), response.get("metadata")
-    reason = type(details) is dict and details.get("reason") or type(metadata) is dict and metadata.get("ng_termination_reason")
-    if reason:
-        return brief(reason)
+    for place, name in (("incomplete_details", "reason"), ("metadata", "ng_termination_reason")):
+        if reason := response.get(place) and dict_of(response, place).get(name):
+            return brief(reason)
+    if response.get("status") in UNFINISHED:
+        return "incomplete"
     output = response.get("output")
-    last = output[-1] if type(output) is list and output and type(output[-1]) is dict else {}
-    return "incomplete" if response.get("status") in UNFINISHED or last.get("status") == "incomplete" else None
+    last = output[-1] if output and type(output) is list else None
+    return "incomplete" if type(last) is dict and last.get("status") == "incomplete" else None
 
 
 def tokens_of(row: dict) -> int | None:

@@ -97,13 +97,14 @@ class Seen:
     def add(self, number: int, row: dict) -> int:
         """The number of the row's task, from 0. Raises BadInput for a duplicate; without a repeat number, only the same row again is one."""
         task, repeat = key_of(row)
-        place = self.tasks.setdefault(task, len(self.bits))
-        if place == len(self.bits):
-            self.bits.append(0)
+        bits = self.bits
+        place = self.tasks.setdefault(task, len(bits))
+        if place == len(bits):
+            bits.append(0)
         if repeat is not None and 0 <= repeat < 4096:
-            one = 1 << repeat
-            new = not self.bits[place] & one
-            self.bits[place] |= one
+            old = bits[place]
+            bits[place] = both = old | 1 << repeat
+            new = both != old
         else:
             new = self.more.add(digest(task, repeat, row if repeat is None else None))
         if not new:
@@ -147,7 +148,9 @@ def task_of(row: dict) -> int | str:
 
 def key_of(row: dict) -> tuple[int | str, int | None]:
     """Task and repeat, by which Gym names a rollout."""
-    task, repeat, stage = task_of(row), row.get(REPEAT), row.get("stage_index")
+    task, repeat, stage = row.get(TASK), row.get(REPEAT), row.get("stage_index")
+    if type(task) is not int:
+        task = task_of(row)
     return task if stage is None else f"{task}, stage {stage}", repeat if type(repeat) is int else None
 
 

@@ -7,7 +7,7 @@ from collections import Counter
 from doubts import Repeats, contradiction
 from rollout_to_chat import IN_A_ROW, convert
 from rollouts import (
-    KINDS, TASK, BadInput, NoChat, Said, Unclear, answer_in, answer_key, call_in_text, dumps, kind_of, lines, names_of, prompt_key, prompt_of, said,
+    KINDS, TASK, BadInput, NoChat, Said, Unclear, answer_in, answer_key, call_in_text, dumps, kind_of, lines, list_of, names_of, prompt_key, prompt_of, said,
     split_thoughts, task_of, tools_offered, unanswered, unmeasured,
 )
 
@@ -64,7 +64,7 @@ def faults(messages, where: str, tools: tuple[str, ...] = ()) -> list[str]:
 def spoken(messages) -> str:
     """The text and the calls of the model, as a chat template would see them."""
     own = [m for m in messages if isinstance(m, dict) and m.get("role") == "assistant"] if isinstance(messages, list) else []
-    return "".join((m["content"] if isinstance(m.get("content"), str) else "") + "".join(str(dumps(call)) for call in m.get("tool_calls") or ()) for m in own)
+    return "".join((m["content"] if isinstance(m.get("content"), str) else "") + "".join(str(dumps(call)) for call in list_of(m, "tool_calls")) for m in own)
 
 
 def of_chat(row: dict) -> list[str]:

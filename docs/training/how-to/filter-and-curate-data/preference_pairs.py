@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from collections import Counter
 from itertools import groupby
+from struct import Struct
 from typing import NamedTuple
 
 from rollout_filters import by_task
@@ -14,7 +15,7 @@ from set_helpers import fail, listed
 
 
 class Entry(NamedTuple):
-    """What is kept of a rollout: 61 bytes in columns, and as a tuple while its task is looked at."""
+    """What is kept of a rollout: packed into 61 bytes, and as a tuple while its task is looked at."""
 
     reward: float
     length: int  # output tokens, or characters where the endpoint did not count
@@ -27,10 +28,13 @@ class Entry(NamedTuple):
     task: int | str
 
 
-def read(run: Rollouts, reasoning: str) -> tuple[list[array], array, list, Counter]:
-    """The columns of the usable rollouts, the number of each one's task, the names of the tasks, and why others are left out."""
-    columns, tasks, seen, reasons = [array(kind) for kind in "dqqqqqqb"], array("I"), Seen(run.path), Counter()
-    asked, offered, prompt_key = None, None, 0
+PACKED = Struct("=dqqqqqq?")  # without the task
+
+
+def read(run: Rollouts, reasoning: str) -> tuple[bytearray, array, list, Counter]:
+    """The usable rollouts, the number of each one's task, the names of the tasks, and why others are left out."""
+    packed, tasks, seen, reasons = bytearray(), array("I"), Seen(run.path), Counter()
+    asked, offered, prompt_key, tools_key = None, None, 0, 0
     for number, offset, _, row in run:
         task = seen.add(number, row)
         try:
@@ -44,13 +48,13 @@ def read(run: Rollouts, reasoning: str) -> tuple[list[array], array, list, Count
         if length is None:
             length = sum(len(message["content"]) for message in answer)
         repeat = repeat if type(repeat) is int and abs(repeat) < 2**63 else number
-        if prompt != asked or tools != offered:  # mostly the same as in the row before
-            asked, offered, prompt_key = prompt, tools, hash((messages_key(prompt), frozen(tools)))
-        values = row["reward"], min(length, 2**62), answer_of(answer), prompt_key, repeat, offset, number, cut_off(row) is not None
-        for column, value in zip(columns, values):
-            column.append(value)
+        if prompt != asked:  # mostly the same as in the row before, as are the tools
+            asked, prompt_key = prompt, messages_key(prompt)
+        if tools != offered:
+            offered, tools_key = tools, hash(frozen(tools))
+        packed += PACKED.pack(row["reward"], length, answer_of(answer), prompt_key ^ tools_key, repeat, offset, number, cut_off(row) is not None)
         tasks.append(task)
-    return columns, tasks, list(seen.tasks), reasons
+    return packed, tasks, list(seen.tasks), reasons
 
 
 def pairs_of(entries: list[Entry], args) -> list[tuple[Entry, Entry]] | str:
@@ -105,10 +109,10 @@ def evened(pairs: list[tuple[Entry, Entry]], bias: float) -> list[tuple[Entry, E
 def dpo(args) -> int:
     # First pass: reward, length, answer and place of each rollout. Second pass: read the chosen ones again.
     run = Rollouts(args.rollouts)
-    columns, tasks, names, reasons = read(run, args.reasoning)
+    packed, tasks, names, reasons = read(run, args.reasoning)
     wanted, lost = [], Counter()
     for task, places in sorted(by_task(tasks, len(names)), key=lambda entry: (isinstance(names[entry[0]], str), names[entry[0]])):
-        found = pairs_of([Entry(*[column[place] for column in columns], names[task]) for place in places], args)
+        found = pairs_of([Entry(*PACKED.unpack_from(packed, place * PACKED.size), names[task]) for place in places], args)
         if isinstance(found, str):
             lost[found] += 1
         else:

@@ -36,6 +36,7 @@ __all__ = ["cut_off", "tokens_of", "writing"]
 TEXT_PARTS = ("input_text", "output_text", "text")
 THOUGHT_PARTS = ("reasoning_text", "summary_text", "reasoning", "thinking")  # of a message
 REASONING = ("think", "field", "drop")
+GIVEN = ("system", "developer", "user")  # the roles of what the model is given
 ELSEWHERE = ("previous_response_id", "conversation", "prompt")  # what the endpoint put before the input
 IN_A_ROW = "several messages of the model in a row: what came between them is not in the rollout"
 dump = dumps
@@ -86,7 +87,9 @@ class _Turn:
     __slots__ = ("thoughts", "texts", "calls", "reasoning", "spoken")
 
     def __init__(self, reasoning: str) -> None:
-        self.thoughts, self.texts, self.calls, self.reasoning, self.spoken = [], [], [], reasoning, 0
+        self.reasoning = reasoning
+        self.thoughts, self.texts, self.calls = [], [], []
+        self.spoken = 0
 
     def think(self, text: str) -> None:
         self.thoughts.append(text)
@@ -96,42 +99,48 @@ class _Turn:
     def reason(self, item: dict) -> None:
         given = item.get("summary") or item.get("content") or []  # of encrypted reasoning, both are empty
         for part in given if type(given) is list else [given]:
-            if text := text_of(part.get("text") if type(part) is dict else part):
+            text = part.get("text") if type(part) is dict else part
+            if text := text if type(text) is str else text_of(text):
                 self.think(text)
 
-    def say(self, item: dict) -> str:
-        """Add a message; the text of it as it was."""
-        if lost := next((name for name in ("function_call", "audio") if item.get(name)), None):
-            raise NoChat(f"a message with {lost}")
+    def say(self, item: dict) -> bool:
+        """Add a message. Whether its text is plainly an answer: not empty, and without marks of reasoning."""
+        if item.get("function_call") or item.get("audio"):
+            raise NoChat(f"a message with {'function_call' if item.get('function_call') else 'audio'}")
         content = item.get("content")
-        if type(content) is list and any([type(part) is dict and part.get("type") in THOUGHT_PARTS for part in content]):
-            for part in content:
-                if type(part) is dict and part.get("type") in THOUGHT_PARTS and (thought := text_of(part.get("text") or part.get("thinking"))):
-                    self.think(thought)
-            content = [part for part in content if type(part) is not dict or part.get("type") not in THOUGHT_PARTS]
-        said = text = text_of(content)
-        thought = text_of(item.get("reasoning_content") or item.get("reasoning") or item.get("thinking"))
-        if thought and not (may_think(said) and thought.strip() in said):  # some endpoints give it twice
-            self.think(thought)
-        if said and not said.isspace() and answer_in(said).strip():
-            self.spoken += 1
-        if self.reasoning != "think" and may_think(text):
+        part = content[0] if type(content) is list and len(content) == 1 else None
+        if type(part) is dict and part.get("type") == "output_text" and type(part.get("text")) is str:  # nearly always
+            text = part["text"]
+        else:
+            if type(content) is list:
+                for part in content:
+                    if type(part) is dict and part.get("type") in THOUGHT_PARTS and (thought := text_of(part.get("text") or part.get("thinking"))):
+                        self.think(thought)
+                content = [part for part in content if type(part) is not dict or part.get("type") not in THOUGHT_PARTS]
+            text = text_of(content)
+        marks, spoken = may_think(text), bool(text) and not text.isspace()
+        if thought := item.get("reasoning_content") or item.get("reasoning") or item.get("thinking"):
+            thought = text_of(thought)
+            if thought and not (marks and thought.strip() in text):  # some endpoints give it twice
+                self.think(thought)
+        self.spoken += spoken and (not marks or bool(answer_in(text).strip()))
+        if marks and self.reasoning != "think":
             thoughts, text = split_thoughts(text)
             self.thoughts += filter(None, thoughts)
         self.texts.append(text)
-        for call in item.get("tool_calls") or ():
+        calls = item.get("tool_calls") or ()
+        for call in calls if type(calls) is list else [calls] if calls else ():
             function = call.get("function") if isinstance(call, dict) else None
             if not isinstance(function, dict):
                 raise NoChat("a tool call without a function")
             self.calls.append(tool_call(call.get("id"), function.get("name"), function.get("arguments")))
-        return said
+        return spoken and not marks
 
     def message(self) -> dict:
-        texts = self.texts
         message = {"role": "assistant"}
         if self.thoughts and self.reasoning == "field":
             message["reasoning_content"] = "\n".join(self.thoughts)
-        message["content"] = texts[0] if len(texts) == 1 else "".join(texts)
+        message["content"] = "".join(self.texts)
         if self.calls:
             message["tool_calls"] = self.calls
         return message
@@ -181,7 +190,7 @@ def tools_of(rollout: dict) -> list[dict]:
 def repeats(given: list, output: list) -> bool:
     """Whether an agent wrote the prompt into the output, which follows it."""
     for item in output:
-        if type(item) is not dict or item.get("role") not in ("system", "developer", "user"):
+        if type(item) is not dict or item.get("role") not in GIVEN:
             return False
         if text := text_in(item.get("content")):
             if any(type(other) is dict and other.get("role") == item["role"] and text_in(other.get("content")) == text for other in given):
@@ -202,43 +211,45 @@ def convert(rollout: dict, reasoning: str = "think") -> tuple[list[dict], list[d
         raise NoChat("no responses_create_params or no response")
     if not (output := response.get("output")) or type(output) is not list:
         raise NoChat(unanswered(rollout))
-    if elsewhere := next((name for name in ELSEWHERE if params.get(name)), None):
-        raise NoChat(f"{elsewhere}: a part of the prompt is not in the rollout")
-    turn, start, last, said = None, None, 0, ""
+    for name in ELSEWHERE:
+        if params.get(name):
+            raise NoChat(f"{name}: a part of the prompt is not in the rollout")
+    turn, start, last, plainly = None, None, 0, False
     done: list[dict] = []
     called, waiting, doubtful, in_a_row, before = set(), 0, False, False, None
     if params.get("instructions"):
         done.append({"role": "system", "content": text_of(params["instructions"])})
     given = prompt_items(params)
-    if given and repeats(given, output):
+    if given and type(output[0]) is dict and output[0].get("role") in GIVEN and repeats(given, output):
         raise NoChat("the output repeats the prompt")
     for own, items in ((False, given), (True, output)):
         for item in items:
             if type(item) is not dict:
                 raise NoChat(unanswered(rollout) or f"item of type {type_of(item)}")
             kind = item.get("type") or "message"
-            if kind == "function_call" or kind == "reasoning" or kind == "message" and item.get("role") == "assistant":
+            if item.get("role") == "assistant" if kind == "message" else kind in ("function_call", "reasoning"):
                 if turn is None:
                     turn = _Turn(reasoning)
                 if own and start is None:
                     start, turn.spoken = len(done), 0  # the prompt may begin the answer
                 # A turn that goes on while calls wait for their results: look closer at the end.
-                doubtful |= waiting > 0 and (kind != "function_call" or before != kind)
-                if kind == "message":
+                if waiting > 0 and (kind != "function_call" or before != kind):
+                    doubtful = True
+                if kind == "reasoning":
+                    turn.reason(item)
+                elif kind == "message":
                     count = len(turn.calls)
-                    said = turn.say(item)
+                    plainly = turn.say(item)
                     in_a_row |= turn.spoken > 1
-                    for call in turn.calls[count:]:
+                    for call in turn.calls[count:] if len(turn.calls) > count else ():
                         called.add(str(call["id"]))
                         waiting += 1
-                elif kind == "reasoning":
-                    turn.reason(item)
                 else:
-                    name = item.get("call_id")
                     if item.get("namespace"):
                         raise NoChat("a tool call with a namespace")
-                    turn.calls.append(tool_call(name, item.get("name"), item.get("arguments")))
-                    called.add(str(name))
+                    call = tool_call(item.get("call_id"), item.get("name"), item.get("arguments"))
+                    turn.calls.append(call)
+                    called.add(str(call["id"]))
                     waiting += 1
             else:
                 if turn is not None:
@@ -261,19 +272,22 @@ def convert(rollout: dict, reasoning: str = "think") -> tuple[list[dict], list[d
         done.append(turn.message())
     else:
         del done[last:]
-    # Mostly the rollout ends with a message of plain text: that is an answer.
-    text = said if turn is not None and before == "message" else done[-1]["content"]
-    if not text or text.isspace() or may_think(text):
+    if turn is None or before != "message":
+        text = done[-1]["content"]
+        plainly = text and not text.isspace() and not may_think(text)
+    if not plainly:  # mostly the rollout ends with a message of plain text: that is an answer
         if why := unanswered(rollout):
             raise NoChat(why)
         if not done[-1].get("tool_calls") and not answer_in(done[-1]["content"]).strip():
             raise NoChat("no answer: the last reply is empty")
-    while len(done) > 1 and done[0]["role"] == done[1]["role"] == "system":  # many templates take one, at the start
+    while len(done) > 1 and done[1]["role"] == "system" == done[0]["role"]:  # many templates take one, at the start
         done[:2] = [{"role": "system", "content": f"{done[0]['content']}\n\n{done[1]['content']}"}]
         start -= 1
-    if not any([not message["content"].isspace() for message in done[:start] if message["content"]]):
-        raise NoChat("no prompt")
-    return done[:start], done[start:], tools_of(rollout)
+    prompt = done[:start]
+    for message in prompt:
+        if message["content"] and not message["content"].isspace():
+            return prompt, done[start:], tools_of(rollout)
+    raise NoChat("no prompt")
 
 
 def messages_key(messages: list[dict]) -> int:

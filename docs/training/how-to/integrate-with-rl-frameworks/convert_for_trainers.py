@@ -72,7 +72,8 @@ def mend(message: object) -> dict:
     if message.get("weight", 1) not in (1, None) or message.get("loss") is False or message.get("train") is False:
         raise NoChat("a message that is not to be trained on (weight, loss or train): this script has no column for that")
     calls = []
-    for call in message.get("tool_calls") or ():
+    given = message.get("tool_calls") or ()
+    for call in given if isinstance(given, list) else [given] if given else ():
         function = dict_of(call, "function") if isinstance(call, dict) else {}
         if not isinstance(function.get("name"), str):
             raise NotARow("a tool call without a name")
