@@ -60,7 +60,6 @@ def programs(gym: Gym, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder to put first on PATH: `gym` and `uv`, as a reader has them, and nothing of the test environment."""
     folder = tmp_path_factory.mktemp("programs")
     gym.put_on_path(folder)
-    (folder / "uv").symlink_to(ROOT / ".venv" / "bin" / "uv")
     return folder
 
 

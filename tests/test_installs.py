@@ -1,4 +1,4 @@
-"""What pages tell readers to install is what the tests use. Those blocks are not run: `make gym` and `make trainers` do the same."""
+"""What pages tell readers to install is what the tests use. The block for the trainers is not run: `make trainers` does the same."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
-from pages import DOCS, NOT_RUN, ROOT, blocks_of
+from pages import DOCS, MINIMUM, ROOT, blocks_of
 
 GROUPS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["dependency-groups"]
+INSTALLS = re.compile(r"^\$ (uv|trainers/bin/pip) (pip )?install", re.M)
 GYM, TRAINERS = "index", "how-to/integrate-with-rl-frameworks"
 
 
 def commands(page: str) -> list[list[str]]:
-    """The words of each command of the page's one block that installs and is not run."""
+    """The words of each command of the page's one block that installs what all of it needs."""
     path = DOCS / "training" / f"{page}.md"
-    block, = (block for _, block in blocks_of(path.read_text(encoding="utf-8"), path) if block.caption.startswith(NOT_RUN) and "pip install" in block.text)
+    block, = (block for _, block in blocks_of(path.read_text(encoding="utf-8"), path) if INSTALLS.search(block.text))
     return [shlex.split(command.replace("\\\n", " ")) for command, _ in block.commands()]
 
 
@@ -48,8 +49,8 @@ def specifiers(requirements: list[str]) -> dict[str, str]:
 def test_readers_install_the_release_that_the_tests_use() -> None:
     metadata = next((ROOT / ".venv-gym").glob("lib/python3.*/site-packages/nemo_gym-*/METADATA")).read_text(encoding="utf-8")
     asked = re.search(r"^Requires-Python: >=(\S+)$", metadata, re.M)[1]
-    assert re.search(r"^GYM_MINIMUM_PYTHON := (\S+)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M)[1] == asked
-    assert commands(GYM)[0][:4] == ["uv", "venv", "--python", asked]
+    assert MINIMUM == asked
+    assert commands(GYM)[0][:5] == ["uv", "venv", "-q", "--python", asked]
     assert installed(GYM) == ([GROUPS["gym"][0]], [])
 
 

@@ -23,6 +23,7 @@ from terminals import Shell, Terminals
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 UV = ROOT / ".venv" / "bin" / "uv"
+MINIMUM = re.search(r"^GYM_MINIMUM_PYTHON := (\S+)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M)[1]
 PORTS = {8000: "the practice endpoint", 8001: "a second endpoint", 8002: "a third endpoint", 11000: "Gym's head server"}
 # Several pages may share two cores.
 COMMAND_SECONDS, START_SECONDS = 900, 600
@@ -143,12 +144,21 @@ class Gym:
             self._worker.wait(120)
 
     def put_on_path(self, folder: Path) -> None:
-        """Write a `gym` into ``folder`` that uses one ready environment for all servers, where Gym would build one each.
+        """Write `gym` and `uv` into ``folder``: that `gym` uses one ready environment for all servers, where Gym would build one each.
 
-        That costs minutes. Only into a folder that the reader names, `gym env prefetch` builds: from uv's cache (`reader` fills it), and
-        for the Python that the package asks for, whatever older one stands in for it here. A reader needs none of this.
+        That costs minutes. Only into a folder that the reader names, `gym env prefetch` builds, from uv's cache (`reader` fills it). `uv`
+        lets an older Python stand in for the one that the package asks for, as `make gym` does. A reader needs none of this.
         """
-        minimum = re.search(r"^GYM_MINIMUM_PYTHON := (\S+)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M)[1]
+        base = self.python.resolve()
+        uv = shlex.quote(str(UV))
+        stand_in = folder / "uv"
+        stand_in.write_text(
+            "#!/bin/bash\n"
+            f'{uv} python find -q --no-project --no-python-downloads {MINIMUM} > /dev/null 2>&1 && exec {uv} "$@"\n'
+            f'[ "$1 $2" != "pip install" ] || exec {uv} pip install --python-version {MINIMUM} "${{@:3}}"\n'
+            f'exec {uv} "${{@/#{MINIMUM}/{base}}}"\n'
+        )
+        stand_in.chmod(0o755)
         for kind in ("resources_servers", "responses_api_agents", "responses_api_models", "environment_servers"):
             for app in (self.servers_installed() / kind).glob("**/app.py"):
                 link = self.servers / app.parent.parent.name / app.parent.name / ".venv"
@@ -160,9 +170,7 @@ class Gym:
             "#!/bin/bash\n"
             f'gym={shlex.quote(str(self.folder / "bin" / "gym"))}\n'
             'if [[ "$*" == "env prefetch "*uv_venv_dir=* ]]; then\n'
-            f'  uv() {{ [ "$1 $2" != "pip install" ] || set -- pip install --python-version {minimum} "${{@:3}}"; {shlex.quote(str(UV))} "$@"; }}\n'
-            '  export -f uv\n'  # Gym calls uv from bash
-            f'  PATH=$PATH:{shlex.quote(str(self.python.resolve().parent))} exec "$gym" "$@" ++uv_cache_dir="$(uv cache dir)"\n'
+            f'  PATH=$PATH:{shlex.quote(str(base.parent))} exec "$gym" "$@" ++uv_cache_dir="$({uv} cache dir)"\n'
             'fi\n'
             'case "$1 $2" in\n'
             '"env start" | "env test" | "env prefetch" | "eval run" | "eval reverify" | "eval prepare")\n'

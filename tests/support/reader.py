@@ -20,8 +20,8 @@ INLINE = re.compile(r"^# /// script$", re.M)
 TOOL = re.compile(r"\buv tool run (?:-q )?([\w.-]+)")
 WITH = re.compile(r"\buv run (?:-q )?--with ([\w.-]+)")
 TARGET = re.compile(r"\buv pip install (?:-q )?--target \S+ ([\w.-]+)")
-SERVERS = re.compile(r"^\$ gym env prefetch --config (\S+)", re.M)
-NO_ENDPOINT = [f"++policy_{key}=none" for key in ("base_url", "api_key", "model_name")]
+BUILDS = re.compile(r"^\$ (gym env prefetch|uv pip install nemo-gym==)", re.M)
+ENV = "policy_base_url: none\npolicy_api_key: none\npolicy_model_name: none\n"
 
 
 def environment() -> dict[str, str]:
@@ -44,18 +44,22 @@ def needs() -> list[list[str]]:
     ]
 
 
-def build_servers(gym: Gym) -> None:
-    """What `gym env prefetch` of a page downloads is in uv's cache once that has run in the network. If it fails here, its page fails and says why."""
+def build(gym: Gym) -> None:
+    """Run the blocks that build environments of the package, in the network: what they download is then in uv's cache.
+
+    Where that fails, their pages fail, and say why.
+    """
     for page in sorted(DOCS.rglob("*.md")):
-        blocks = [block for _, block in blocks_of(page.read_text(encoding="utf-8"), page) if not block.caption.startswith(NOT_RUN)]
-        for servers in sorted({its for block in blocks if block.kind == "console" for its in SERVERS.findall(block.text)}):
-            with tempfile.TemporaryDirectory() as folder:
-                gym.put_on_path(Path(folder))
-                shutil.copy(page.with_suffix("") / servers, folder)
-                subprocess.run(
-                    [f"{folder}/gym", "env", "prefetch", "--config", servers, f"++uv_venv_dir={folder}/environments", *NO_ENDPOINT],
-                    cwd=folder, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False,
-                )  # fmt: skip
+        for _, block in blocks_of(page.read_text(encoding="utf-8"), page):
+            if block.kind == "console" and BUILDS.search(block.text) and not block.caption.startswith(NOT_RUN):
+                with tempfile.TemporaryDirectory() as temporary:
+                    programs, folder = Path(temporary, "programs"), Path(temporary, page.stem)
+                    programs.mkdir()
+                    gym.put_on_path(programs)
+                    shutil.copytree(page.with_suffix(""), folder)
+                    (folder / "env.yaml").write_text(ENV, encoding="utf-8")
+                    variables = environment() | {"PATH": f"{programs}:{environment()['PATH']}"}
+                    subprocess.run(["bash", "-ec", "\n".join(command for command, _ in block.commands())], cwd=folder, env=variables, capture_output=True)
 
 
 def prefetch(gym: Gym) -> int:
@@ -68,7 +72,7 @@ def prefetch(gym: Gym) -> int:
             if done.returncode:
                 print(f"could not be fetched: uv {' '.join(arguments)}", file=sys.stderr)
                 return done.returncode
-    build_servers(gym)
+    build(gym)
     return 0
 
 

@@ -6,7 +6,7 @@ Needs ``gym`` on the PATH, this folder as the current one, and the practice endp
 practice_endpoint.py). Starts the servers of record.yaml and record_more.yaml, then string_match alone with model-call
 capture, makes small runs and keeps what each of them is to show: of all examples, or of those that are named, for example
 observed.json (``run`` is the folder of that name). Says for each which fields the shipped one has not, and which it has
-besides. All of them take about fifteen minutes on two cores. Runs that lie in the work folder already are not made again.
+besides. All of them take about ten minutes on two cores. Runs that lie in the work folder already are not made again.
 """
 
 from __future__ import annotations
