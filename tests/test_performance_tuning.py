@@ -210,6 +210,7 @@ def test_the_model_got_better() -> None:
     for found in (*(its[name] for name in tried), rounds[-1]["held_out"]):
         assert found["mean"] - found["half_interval"] > before["mean"] + before["half_interval"]
         assert f"{found['mean']:.2f} ± {found['half_interval']:.2f}" in text
+    assert its["sft_dpo"]["mean"] < its["sft_again"]["mean"]
     assert max(its["sft_3_dpo"]["mean"], its["sft_3_dpo_own"]["mean"]) < its["sft_3"]["mean"]
     assert all(0.01 < its[name]["mean"] - its["sft_3"]["mean"] < 0.025 < its[name]["half_interval"] for name in ("sft_3_dpo_slow", "sft_3_dpo_own_slow"))
 
