@@ -214,6 +214,7 @@ def fake_gym(folder: Path, body: str) -> str:
     return f"{program.parent}:{os.environ['PATH']}"
 
 
+@pytest.mark.live
 def test_rescore_counts_the_changes_and_ends_what_gym_leaves(tmp_path: Path) -> None:
     write(tmp_path / "a.jsonl", rollout(0, 1), rollout(1, 0.6), rollout(2, 0.6), rollout(3, 1), rollout(4, 0, mask_sample=True))
     write(tmp_path / "a_materialized_inputs.jsonl", {})

@@ -693,6 +693,7 @@ def test_check_finds_what_a_trainer_would_swallow(tmp_path: Path, proof: Proof) 
 # describe_rollouts.py, plot_distributions.py
 
 
+@pytest.mark.live
 def test_distributions_and_outliers(tmp_path: Path) -> None:
     rows = [sized(0, n, float(n % 2), 10 + n % 3) | {"task_source": "a"} for n in range(8)] + [sized(1, n, 1.0, 10) | {"task_source": "a"} for n in range(7)]
     rows += [sized(1, 7, 1.0, 500) | {"task_source": "a"}, rollout("x", task=2, mask_sample=True, task_source="a")]
@@ -793,6 +794,7 @@ def numbers(text: str, pattern: str) -> int:
     return sum(map(int, re.findall(pattern, text, re.M)))
 
 
+@pytest.mark.live
 @pytest.mark.parametrize("seed", range(3))
 def test_whatever_a_rollout_holds_rows_in_are_rows_out_and_counted(tmp_path: Path, seed: int) -> None:
     total = any_rollouts(tmp_path / "in.jsonl", seed)

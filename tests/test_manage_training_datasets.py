@@ -255,6 +255,7 @@ def test_prompts_that_differ_in_a_file_are_two_tasks(tmp_path: Path) -> None:
     assert "4 rows, 4 tasks, 0 rows repeat" in tool("stats", write(tmp_path / "a.jsonl", *rows), cwd=tmp_path).stdout
 
 
+@pytest.mark.live
 def test_the_same_prompt_is_the_same_task_in_every_kind_of_file(tmp_path: Path) -> None:
     asked = [{"role": "system", "content": "Be short."}, {"role": "user", "content": "Capital  of Peru?"}]
     answer = {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "Lima"}]}
@@ -340,6 +341,7 @@ def release(folder: Path, *arguments: str, lose: str = "") -> subprocess.Complet
     return subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment)
 
 
+@pytest.mark.live
 def test_a_release_counts_rows_records_notes_and_covers_its_logs(tmp_path: Path) -> None:
     # One kind of file, and no newline after the last row.
     (tmp_path / "train.jsonl").write_text("\n".join(json.dumps(task(f"Question {n}")) for n in range(3)))

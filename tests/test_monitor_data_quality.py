@@ -157,6 +157,7 @@ def limits(tmp_path: Path, base: Path) -> Path:
     return tmp_path / "limits.toml"
 
 
+@pytest.mark.live
 def test_gate_passes_an_unchanged_model_and_stops_a_worse_one(tmp_path: Path) -> None:
     made = limits(tmp_path, collect(tmp_path / "base", 0.5))
     rules = tomllib.loads(made.read_text())["limit"]
@@ -327,6 +328,7 @@ def test_table_names_doubts(tmp_path: Path) -> None:
     assert f"{count} of 96 rewards are contradicted" in run("run_quality.py", "rollouts.jsonl", cwd=tmp_path).stdout and count > 5
 
 
+@pytest.mark.live
 def test_false_alarms_are_measured(tmp_path: Path) -> None:
     """The figures of the page: near 5 % where an interval is offered, and none offered below 20 tasks."""
     told = run("false_alarms.py", "--runs", 300, "--baselines", 10, cwd=tmp_path).stdout
@@ -367,6 +369,7 @@ def test_gate_sees_cut_answers_and_lost_rollouts(tmp_path: Path) -> None:
     assert stopped.returncode == 1 and wrong == {"cut_share", "missing_share"}
 
 
+@pytest.mark.live
 def test_false_alarms_are_as_rare_as_asked(tmp_path: Path) -> None:
     """At 5 % per limit, about one run in twenty of an unchanged model falls below the reward limit."""
     from quality_gate import suggest
@@ -425,6 +428,7 @@ def test_limits_file(tmp_path: Path, text: str, code: int, said: str) -> None:
 # Comparing
 
 
+@pytest.mark.live
 def test_compare_tells_a_fall_from_noise(tmp_path: Path) -> None:
     base = collect(tmp_path / "base", 0.5)
     fell = run("compare_runs.py", base, collect(tmp_path / "worse", 0.2, seed=5), cwd=tmp_path)
@@ -473,6 +477,7 @@ def test_a_row_without_a_reward_is_missing(tmp_path: Path) -> None:
     assert metrics_of(path)["missing_share"] == 0.5
 
 
+@pytest.mark.live
 def test_compare_claims_the_interval_that_repeating_shows(tmp_path: Path) -> None:
     """95 % intervals of an unchanged model hold 0 in about 95 of 100 comparisons."""
     from compare_runs import compare, rewards_of
@@ -562,6 +567,7 @@ def history(tmp_path: Path, rates: list[float], **last) -> Path:
     return tmp_path / "history.jsonl"
 
 
+@pytest.mark.live
 def test_history_tells_a_jump_from_noise(tmp_path: Path) -> None:
     path = history(tmp_path, [0.5] * 10)
     steady = run("quality_history.py", "check", path, cwd=tmp_path)
@@ -572,6 +578,7 @@ def test_history_tells_a_jump_from_noise(tmp_path: Path) -> None:
     assert jumped.returncode == 1 and "jump: reward is " in jumped.stdout
 
 
+@pytest.mark.live
 def test_history_tells_a_creep(tmp_path: Path) -> None:
     path = history(tmp_path, [0.5] * 8)
     runs = [json.loads(line) for line in path.read_text().splitlines()]
@@ -594,6 +601,7 @@ def test_history_replaces_a_run_of_the_same_name(tmp_path: Path) -> None:
     assert [entry["label"] for entry in runs] == ["run 0", "run 1"] and runs[1]["metrics"]["reward"]["value"] > 0.7
 
 
+@pytest.mark.live
 def test_a_rare_event_in_the_reference_is_no_creep(tmp_path: Path) -> None:
     path = history(tmp_path, [0.5] * 8)
     runs = [json.loads(line) for line in path.read_text().splitlines()]
@@ -605,6 +613,7 @@ def test_a_rare_event_in_the_reference_is_no_creep(tmp_path: Path) -> None:
     assert "creep: cut_share" not in run("quality_history.py", "check", path, cwd=tmp_path).stdout
 
 
+@pytest.mark.live
 def test_a_metric_that_is_gone_is_no_good_sign(tmp_path: Path) -> None:
     path = history(tmp_path, [0.5] * 9)
     runs = [json.loads(line) for line in path.read_text().splitlines()]
@@ -620,6 +629,7 @@ def test_history_leaves_other_tasks_out(tmp_path: Path) -> None:
     assert told.returncode == 0 and "note: 2 runs of other tasks are left out" in told.stdout
 
 
+@pytest.mark.live
 def test_history_is_drawn(tmp_path: Path) -> None:
     path = history(tmp_path, [0.5] * 3)
     drawn = run("quality_history.py", "plot", path, "-o", "trend.svg", cwd=tmp_path)
@@ -695,6 +705,7 @@ def test_report_says_what_it_needs(tmp_path: Path) -> None:
 # The series: script and workflow
 
 
+@pytest.mark.live
 def test_series_script_stops_where_it_must(tmp_path: Path) -> None:
     """With a stand-in for `gym`, whose exit code and rollouts the test chooses."""
     for file in FOLDER.iterdir():

@@ -122,6 +122,7 @@ def test_next_command_names_what_was_given() -> None:
     assert script["command"](script["parse"]([*given, *options])) == f"{plain} {' '.join(options)}"
 
 
+@pytest.mark.live
 def test_curve_is_drawn_with_the_knee(tmp_path: Path) -> None:
     write(tmp_path / "knee.json", {"levels": [level(1, 90, 110), level(4, 390, 410), level(8, 404, 404)]})
     drawn = run("find_knee.py", "--show", "knee.json", "--plot", "knee.svg", cwd=tmp_path)

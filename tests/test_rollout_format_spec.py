@@ -546,6 +546,7 @@ def recorded_speed() -> dict[str, dict]:
     return {result["rows"]: result for result in json.loads((FOLDER / "validator_speed.json").read_text())["results"]}
 
 
+@pytest.mark.live
 def test_tens_of_thousands_of_rows_a_second_in_constant_memory(tmp_path: Path) -> None:
     """In units of what the machine takes to parse the same rows, so that a slow or busy machine changes nothing."""
     recorded = recorded_speed()["single_turn"]

@@ -199,6 +199,7 @@ def test_watch_names_what_is_missing_and_ignores_half_a_line(tmp_path: Path) -> 
     assert seen.stdout.splitlines()[1:] == ["missing: shard-000 task 1 repeat 0", "given up: shard-000 task 2 repeat 0"]
 
 
+@pytest.mark.live
 def test_watch_follows_until_a_shard_stalls(tmp_path: Path) -> None:
     results(tmp_path, "shard-000", 3, 3)
     results(tmp_path, "shard-001", 3, 1)
@@ -368,6 +369,7 @@ def calls(node: Path) -> list[str]:
     return (node / "calls").read_text().splitlines() if (node / "calls").exists() else []
 
 
+@pytest.mark.live
 def test_a_shard_starts_servers_of_its_own_and_stops_them(node: Path) -> None:
     done = run("run_shard.sh", 0, cwd=node)
     assert (done.returncode, done.stdout) == (0, "shard-000 complete: 3 of 3 rollouts, 0 given up\n"), done.stderr
@@ -413,6 +415,7 @@ def test_a_head_server_that_is_not_there_is_named(node: Path, head_port: str) ->
     assert refused.returncode == 2 and f"no head server at port {free}" in refused.stderr and calls(node) == []
 
 
+@pytest.mark.live
 def test_servers_that_a_killed_run_left_behind_are_ended(node: Path) -> None:
     """kill -9 of the script and of its driver leaves them, with the ports that the next run on this node needs."""
     gym = node / "bin" / "gym"
@@ -446,6 +449,7 @@ def test_a_shard_that_is_not_there(node: Path, arguments: list, message: str) ->
     assert refused.returncode == 2 and refused.stderr.startswith(message) and calls(node) == []
 
 
+@pytest.mark.live
 def test_servers_that_abort_as_they_end_do_not_disturb(node: Path) -> None:
     gym = node / "bin" / "gym"
     gym.write_text(gym.read_text().replace("echo stopped >> calls; exit", "echo stopped >> calls; kill -ABRT $$"))
@@ -467,6 +471,7 @@ def test_what_may_pass_is_a_reason_to_try_again(node: Path, message: str) -> Non
     assert failed.returncode == 1 and message in failed.stderr
 
 
+@pytest.mark.live
 def test_a_shard_ends_when_its_servers_do(node: Path) -> None:
     """Else the driver would ask them for ever."""
     gym = node / "bin" / "gym"
@@ -493,6 +498,7 @@ def test_two_runs_of_a_shard_wait_for_each_other(node: Path, head_port: str) -> 
         assert waits and second.result().returncode == 0 and calls(node) != []
 
 
+@pytest.mark.live
 @pytest.mark.parametrize(
     ("rows", "restarts", "status", "requeued"), [("3", "0", 0, False), ("1", "0", 1, True), ("1", "10", 1, False)]
 )
@@ -506,6 +512,7 @@ def test_an_array_task_goes_back_into_the_queue(node: Path, rows: str, restarts:
     assert "squeue -h -j 40_0 -o %e" in calls(node), "the job id of the last task is that of the whole array"
 
 
+@pytest.mark.live
 def test_an_array_task_that_never_ends_has_no_deadline(node: Path) -> None:
     task = {"SLURM_ARRAY_TASK_ID": "0", "SLURM_ARRAY_JOB_ID": "40", "SLURM_JOB_ID": "42", "ENDS": ""}
     assert run("shards.sbatch", cwd=node, **task).returncode == 0
@@ -537,6 +544,7 @@ def test_a_pod_runs_its_shard(node: Path, head_port: str) -> None:
     assert codes == [2], "1 must stay an ordinary failure: the next pod continues"
 
 
+@pytest.mark.live
 def test_the_inbox_is_published_once_and_numbered_throughout(node: Path, head_port: str) -> None:
     write(node / "inbox" / "b.jsonl", *map(task, range(2, 5)))
     write(node / "inbox" / "a.jsonl", *map(task, range(2)))
