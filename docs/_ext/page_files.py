@@ -55,7 +55,7 @@ def tracked(docs: Path) -> list[str] | None:
 
 
 def describe(path: Path) -> str:
-    """The first line of a script's docstring, the first comment of a configuration, the number of rows, the day of a measurement."""
+    """The first line of a script's docstring, the first sentence of a configuration's comment, the number of rows, the day of a measurement."""
     if path.suffix not in (".py", ".jsonl", ".json", ".yaml", ".yml", ".toml", ".sh", ".sbatch", ".args"):
         return ""
     text = path.read_text(encoding="utf-8")
@@ -66,7 +66,8 @@ def describe(path: Path) -> str:
     if path.suffix == ".json":
         data = json.loads(text)
         return f"Measured {data['date']}." if "date" in data else ""
-    return next((line.lstrip("# ") for line in text.splitlines() if line.startswith("# ")), "")
+    comment = re.search(r"(?:^# .*\n?)+", text, re.MULTILINE)
+    return re.match(r".*?\.(?=\s|$)|.*", comment[0].replace("# ", "").replace("\n", " "))[0].strip() if comment else ""
 
 
 def size(path: Path) -> str:

@@ -290,6 +290,8 @@ class Writer:
                 keys = re.findall(r"\w+", told.rpartition("sets ")[2])
                 advice = "Sets " + ", ".join(self.link(kind, name, code(key)) for key in keys) + "."
             what = {"added": "new", "removed": "gone"}.get(change) or with_code(re.sub(r'[][]?"[][]?', "`", told).replace("access with", "now also"))
+            if kind == "variable" and change == "added" and not name.startswith("NEMO_GYM_"):  # of another library: it may have worked before
+                what = "now " + " and ".join(re.findall(r"read|set", told)) + " by Gym"
             rows.append([self.link(kind, name, word(shown_name)), what, advice])
         return table(["Setting" if wanted[0] not in kinds else wanted[0].capitalize()[:-1], "Change", "What it means"], rows)
 
