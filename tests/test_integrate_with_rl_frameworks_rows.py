@@ -49,15 +49,162 @@ def rollout(task: int | None, given: list, *output: dict, reward: float = 1.0, r
     return index | {"responses_create_params": {"input": given} | params, "response": response, "reward": reward}
 
 
-def test_answers_in_the_prompt_are_counted_where_they_are_trained(folder: Path) -> None:
+SHOTS = "  3 rows have answers in their prompt"
+TAKEN = ", and this trainer has no switch per message: it trains on those, too"
+OUT = {trainer: TAKEN for trainer in ALL} | dict.fromkeys(("trl", "unsloth"), ": all rows are prompt and completion, and the completion alone is trained")
+OUT |= {"ms-swift": ", out of the loss", "axolotl": ", out of the loss with message_field_training: training", "flat": ", and most trainers train on those, too"}
+
+
+def test_answers_in_the_prompt_are_out_of_the_loss_or_told(folder: Path) -> None:
     given = write(folder, "shots.jsonl", *(rollout(task, EXAMPLES, SAID) for task in range(3)), rollout(3, [ASKED], SHOWN))
-    done = convert(folder, "sft", given, "--for", *ALL, "-o", "out")
-    assert done.returncode == 0 and done.stdout.count("4 rows in, 4 out") == len(ALL), done.stderr
-    assert done.stdout.count("  3 rows have answers in their prompt: this trainer trains on those, too\n") == len(ALL)
-    one = convert(folder, "sft", write(folder, "one.jsonl", rollout(0, EXAMPLES, SAID)), "--for", "trl", "-o", "one_out.jsonl")
-    assert "  1 row has answers in its prompt: this trainer trains on those, too\n" in one.stdout
+    done = convert(folder, "sft", given, "--for", *OUT, "-o", "out")
+    assert done.returncode == 0 and done.stdout.count("4 rows in, 4 out") == len(OUT), done.stderr
+    told = dict(re.findall(r"4 out for (\S+)\n(  .*)\n", done.stdout))
+    assert told == {trainer: SHOTS + how for trainer, how in OUT.items()}
+    one = convert(folder, "sft", write(folder, "one.jsonl", rollout(0, EXAMPLES, SAID)), "--for", "nemo-rl", "-o", "one_out.jsonl")
+    assert f"  1 row has answers in its prompt{TAKEN}\n" in one.stdout
+    for trainer, key in (("ms-swift", "loss"), ("axolotl", "training")):
+        first, *_, plain = rows(folder / f"out/{trainer}_sft.jsonl")
+        assert [message.get(key) for message in first["messages"]] == [None, None, False, None, None]
+        assert not any(key in message for message in plain["messages"])
+    assert [set(row) - {"source"} for row in rows(folder / "out/trl_sft.jsonl")] == [{"prompt", "completion"}] * 4
+    assert rows(folder / "out/trl_sft.jsonl")[0]["prompt"] == EXAMPLES == rows(folder / "out/unsloth_sft.jsonl")[0]["prompt"]
     split = write(folder, "split.jsonl", {"prompt": EXAMPLES, "completion": [SAID]})
     assert "answers in" not in convert(folder, "sft", split, "--for", "trl", "unsloth", "-o", "split").stdout, "prompt and completion are trained apart"
+    done = convert(folder, "sft", split, "--for", "trl", "ms-swift", "axolotl", "openrlhf", "-o", "split_all")
+    assert done.stdout.count("1 rows in, 1 out") == 3 and "1 left out: the prompt holds answers, which this trainer trains as well" in done.stdout
+    assert rows(folder / "split_all/axolotl_sft.jsonl")[0]["messages"] == rows(folder / "out/axolotl_sft.jsonl")[0]["messages"]
+
+
+def test_a_file_for_trl_has_rows_of_one_form(folder: Path) -> None:
+    whole = write(folder, "whole.jsonl", {"messages": [ASKED, SHOWN]})
+    split = write(folder, "split.jsonl", {"prompt": [ASKED], "completion": [SAID]})
+    for inputs, form in (([whole], {"messages"}), ([split], {"prompt", "completion"}), ([whole, split], {"prompt", "completion"}), ([split, whole], {"prompt", "completion"})):
+        assert convert(folder, "sft", *inputs, "--for", "trl", "-o", "out.jsonl").returncode == 0
+        assert [set(row) - {"source"} for row in rows(folder / "out.jsonl")] == [form] * len(inputs)
+
+
+def test_messages_that_are_not_to_be_learned_need_a_trainer_with_a_switch(folder: Path) -> None:
+    talk = [ASKED, SHOWN, {"role": "user", "content": "3+3?"}, SAID]
+    marked = [talk[:1] + [SHOWN | mark] + talk[2:] for mark in ({"weight": 0}, {"loss": False}, {"train": False}, {"training": False})]
+    given = write(folder, "marked.jsonl", *({"messages": one} for one in marked), {"messages": talk[:1] + [SHOWN | {"weight": 1}]},
+                  {"messages": [ASKED, SHOWN | {"weight": 0.5}]}, {"messages": [ASKED, SHOWN | {"loss": False}]})
+    done = convert(folder, "sft", given, "--for", "axolotl", "ms-swift", "openrlhf", "trl", "-o", "out")
+    for trainer, key in (("axolotl", "training"), ("ms-swift", "loss")):
+        made = [row["messages"] for row in rows(folder / f"out/{trainer}_sft.jsonl")]
+        assert made == [[ASKED, SHOWN | {key: False}, *talk[2:]]] * 4 + [talk[:2]]
+    assert "  4 rows have messages that are not to be learned, out of the loss with message_field_training: training\n" in done.stdout
+    assert done.stdout.count("7 rows in, 5 out") == done.stdout.count("7 rows in, 1 out") == 2
+    assert done.stdout.count("4 left out: a message that is not to be trained on (weight, loss or train): this trainer has no column for that") == 2
+    assert done.stdout.count("1 left out: a message that is to be trained on in part") == done.stdout.count("1 left out: no answer that is to be trained on") == 4
+    pairs = write(folder, "pairs.jsonl", {"prompt": marked[0][:3], "chosen": [SAID], "rejected": [SHOWN]}, {"prompt": [ASKED], "chosen": [SAID], "rejected": [SHOWN, ASKED, SAID | {"loss": False}]})
+    done = convert(folder, "dpo", pairs, "--for", "trl", "ms-swift", "-o", "out")
+    assert done.stdout.count("2 pairs or tasks in, 1 out") == 2 and rows(folder / "out/trl_dpo.jsonl")[0]["prompt"] == talk[:3]
+    made = rows(folder / "out/ms-swift_dpo.jsonl")[0]
+    assert made["messages"] == [ASKED, SHOWN | {"loss": False}, talk[2], SAID] and made["rejected_messages"] == [*made["messages"][:3], SHOWN]
+
+
+# What the trainers' released data code puts into the loss: of prompts with answers nothing, of the answer everything.
+IN_LOSS = """
+import pathlib, sys
+import check_loaders, loader_checks, practice_policy, trainer_loaders
+from rollouts import lines
+tokenizer = practice_policy.tokenizer()
+def file(name): return pathlib.Path("out") / name
+def learned(sequence): return tokenizer.decode([i for i, own in zip(*sequence) if own])
+texts = {"ms-swift": [loss for _, loss in trainer_loaders.ms_swift_sft(file("ms-swift_sft.jsonl"), tokenizer)],
+         "axolotl": [loss for _, loss in trainer_loaders.axolotl_sft(file("axolotl_sft.jsonl"), tokenizer)],
+         "verl": [learned(one) for one in check_loaders.verl_sft(file("verl_sft.parquet"), tokenizer)],
+         "trl": [learned(one) for one in check_loaders.trl_sft(file("trl_sft.jsonl"), tokenizer)]}
+for trainer, (first, second, third) in texts.items():
+    assert "Shown" not in first + second and first.split("<|im_end|>")[0] == "The sum is six.", (trainer, first, second)
+    assert "lower shelf" in second and "Learned thought." in second and "It lies downstairs." in second and "found" not in second, (trainer, second)
+    assert second.count("<|im_end|>") == 2 and third.startswith("Four it is.") and third.count("<|im_end|>") == 1, (trainer, second, third)
+
+# The labels of ms-swift's pairs, not the text after the first difference: under its default, the last message alone, calls are not learned.
+pairs = trainer_loaders.ms_swift_dpo(file("ms-swift_dpo.jsonl"), tokenizer)
+for (_, chosen), (_, rejected) in pairs:
+    assert chosen != rejected and "Shown" not in chosen + rejected and "found" not in chosen + rejected, (chosen, rejected)
+assert "lower shelf" in pairs[1][0][1] and pairs[1][1][1].strip() == "I do not know at all.<|im_end|>"
+rows = [row for *_, row in lines(file("ms-swift_dpo.jsonl"))]
+assert not +loader_checks.check_dpo(rows, pairs, tokenizer)[1]
+real = trainer_loaders.ms_swift
+trainer_loaders.ms_swift = lambda *given, **more: real(*given, **more | {"loss_scale": "last_round"})
+bare = [row | {side: [{k: v for k, v in m.items() if k != "loss"} for m in row[side]] for side in ("messages", "rejected_messages")} for row in rows]
+import json
+pathlib.Path("bare.jsonl").write_text("".join(json.dumps(row) + "\\n" for row in bare))
+found = loader_checks.check_dpo(bare, trainer_loaders.ms_swift_dpo(pathlib.Path("bare.jsonl"), tokenizer), tokenizer)[1]
+assert found["tool calls lost"] and found["turns whose end is outside of the loss"], found
+"""
+
+
+@pytest.mark.gym
+def test_answers_in_the_prompt_are_in_no_trainers_loss(folder: Path, gym_python: Path) -> None:
+    user = lambda text: {"role": "user", "content": text}  # noqa: E731
+    told = lambda text: {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": text}]}  # noqa: E731
+    look = lambda call, at: [CALL | {"call_id": call, "arguments": json.dumps({"at": at})}, {"type": "function_call_output", "call_id": call, "output": f"found {at}"}]  # noqa: E731
+    tools = [{"type": "function", "name": "look", "parameters": {"type": "object", "properties": {"at": {"type": "string"}}}}]
+    sums = [{"role": "system", "content": "Be brief."}, user("What is 2+2?"), {"role": "assistant", "content": "Shown sum."}, user("And 3+3?")]
+    books = [user("Where is it?"), *look("a", "Shown shelf"), {"role": "assistant", "content": "<think>Shown thought.</think>Shown place."}, user("And the other?")]
+    given = [rollout(0, sums, told("The sum is six.")), rollout(0, sums, told("It is seven."), reward=0.0, repeat=1),
+             rollout(1, books, *look("b", "lower shelf"), told("<think>Learned thought.</think>It lies downstairs."), tools=tools),
+             rollout(1, books, told("I do not know at all."), reward=0.0, repeat=1, tools=tools), rollout(2, [user("2+2?")], told("Four it is."))]
+    write(folder, "shots.jsonl", *given)
+    for kind, trainers in (("sft", ("trl", "ms-swift", "axolotl", "verl")), ("dpo", ("ms-swift",) * 2 + ("trl",))):
+        command = [gym_python, "convert_for_trainers.py", kind, "shots.jsonl", "--for", *trainers, "-o", "out"]
+        assert subprocess.run(command, cwd=folder, capture_output=True).returncode == 0
+    checked = subprocess.run([TRAINERS, "-c", IN_LOSS], cwd=folder, capture_output=True, text=True)
+    assert checked.returncode == 0, checked.stderr[-3000:]
+
+
+class Words:
+    """As much of a tokenizer as the checks ask for."""
+
+    def __call__(self, text: str) -> dict[str, list[str]]:
+        return {"input_ids": text.split()}
+
+
+def test_the_checks_of_trainers_with_templates_of_their_own_find_what_is_planted(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(folder)
+    import loader_checks as check
+
+    given = [ASKED, SHOWN | {"content": "Shown sum.", "loss": False}, {"role": "user", "content": "And again?"}, SAID | {"content": "Learned sum."}]
+    whole = "".join(f"<|im_start|>{message['role']}\n{message['content']}<|im_end|>\n" for message in given)
+
+    def sft(loss: str, text: str = whole) -> set[str]:
+        return set(+check.check_sft([{"messages": given}], [(text, loss)], Words())[1])
+
+    assert sft("Learned sum.<|im_end|>") == set()
+    assert sft("Shown sum.<|im_end|>Learned sum.<|im_end|>") == {"answers of the prompt in the loss", "ends of other turns in the loss"}
+    assert sft("<|im_end|>Learned sum.<|im_end|>") == {"ends of other turns in the loss"}
+    assert sft("Learned sum.") == {"turns whose end is outside of the loss"} and sft("<|im_end|>") == {"texts lost"}
+    assert sft("And again?Learned sum.<|im_end|>") == {"user texts in the loss"}
+    assert sft("Learned sum.<|im_end|>", whole.replace("Shown sum.", "")) == {"answers of the prompt lost"}
+
+    def dpo(one: str, other: str) -> set[str]:
+        row = {"messages": given, "rejected_messages": [*given[:3], SAID | {"content": "Wrong sum."}]}
+        return set(+check.check_dpo([row], [((whole, one), (whole.replace("Learned", "Wrong"), other))], Words())[1])
+
+    assert dpo("Learned sum.<|im_end|>", "Wrong sum.<|im_end|>") == set()
+    same = "pairs whose chosen answer equals the rejected one"
+    assert dpo("Learned sum.<|im_end|>", "Learned sum.<|im_end|>") == {same, "texts lost"}
+    assert dpo("<|im_end|>", "<|im_end|>") == {same, "texts lost"} and "empty answers" in dpo("", "Wrong sum.<|im_end|>")
+    assert dpo("And again?Learned sum.<|im_end|>", "Wrong sum.<|im_end|>") == {"user texts in the loss"}
+    assert dpo("Shown sum.<|im_end|>Learned sum.<|im_end|>", "Wrong sum.<|im_end|>") == {"answers of the prompt in the loss", "ends of other turns in the loss"}
+
+
+def test_tools_as_text_keep_the_order_of_their_keys(folder: Path) -> None:
+    tool = {"type": "function", "name": "look", "description": "d", "parameters": {}}
+    other = {"type": "function", "description": "e", "name": "look", "parameters": {}}
+    given = write(folder, "joined.jsonl", *(rollout(task, [ASKED], SAID, tools=[one]) for task, one in enumerate((tool, other))), rollout(2, [ASKED], SAID))
+    for trainer in ("trl", "unsloth", "axolotl"):
+        assert convert(folder, "sft", given, "--for", trainer, "--text-tools", "-o", f"{trainer}.jsonl").returncode == 0
+    assert convert(folder, "sft", given, "--for", "trl", "-o", "list.jsonl").returncode == 0
+    lists, texts = rows(folder / "list.jsonl"), rows(folder / "trl.jsonl")
+    assert texts == rows(folder / "unsloth.jsonl") and "tools" not in texts[2] and isinstance(rows(folder / "axolotl.jsonl")[0]["tools"], list)
+    assert [row | ({"tools": json.loads(row["tools"])} if "tools" in row else {}) for row in texts] == lists
+    assert [list(json.loads(row["tools"])[0]["function"]) for row in texts[:2]] == [["name", "description", "parameters"], ["description", "name", "parameters"]]
+    assert convert(folder, "sft", "trl.jsonl", "--for", "trl", "-o", "again.jsonl").returncode == 0 and rows(folder / "again.jsonl") == lists
 
 
 def test_calls_of_tools_that_are_not_defined_are_counted(folder: Path) -> None:

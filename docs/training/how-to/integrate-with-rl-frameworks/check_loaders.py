@@ -49,6 +49,12 @@ def rows_in(path: Path, *forms: tuple[str, ...]) -> list[dict]:
         rows = [{"messages": json.loads(row["messages"]), "tools": json.loads(row["tools"])} for row in found]
     else:
         rows = [row for *_, row in lines(path)]
+        for number, row in enumerate(rows, 1):
+            if isinstance(row.get("tools"), str) and "conversations" not in row:  # LLaMA-Factory's are read as they are
+                try:
+                    row["tools"] = json.loads(row["tools"] or "null")
+                except ValueError as error:
+                    raise BadInput(f"{path}: row {number}: its tools are no JSON: {error}") from None
     wanted = next((form for form in forms if rows[0].keys() >= set(form)), forms[0])
     for number, row in enumerate(rows, 1):
         if missing := [key for key in wanted if key not in row]:
@@ -170,13 +176,14 @@ LOADERS = {
 def reference(row: dict, tokenizer) -> tuple[list[int], list[bool]]:
     """The whole conversation rendered at once, and which of its tokens are to be learned: what the assistant wrote.
 
-    Of rows with prompt and completion that is the completion's share; the answers that the prompt shows stay out.
+    Of rows with prompt and completion that is the completion's share; the answers that the prompt shows, or a switch, stay out.
     """
     tools, prompt = row.get("tools") or None, row.get("prompt") or []
     messages = prompt + row["completion"] if prompt else row["messages"]
     out = tokenizer.apply_chat_template(messages, tools=tools, return_dict=True, return_assistant_tokens_mask=True)
-    shown = len(tokenizer.apply_chat_template(prompt, tools=tools)["input_ids"]) if prompt else 0
-    return out["input_ids"], [bool(mask) and number >= shown for number, mask in enumerate(out["assistant_masks"])]
+    place = lambda end: len(tokenizer.apply_chat_template(messages[:end], tools=tools)["input_ids"]) if end else 0  # noqa: E731
+    shown = {*range(place(len(prompt)))}.union(*(range(place(at), place(at + 1)) for at, message in enumerate(messages) if not loader_checks.learned(message)))
+    return out["input_ids"], [bool(mask) and number not in shown for number, mask in enumerate(out["assistant_masks"])]
 
 
 def calls_of(messages: list[dict]) -> list[str]:
@@ -215,7 +222,8 @@ def check_sft(rows: list[dict], sequences: list, tokenizer) -> tuple[str, Counte
         expected, wrote = reference(row, tokenizer)
         tokens, learned = tokens + len(ids), learned + sum(loss)
         found["empty sequences"] += not ids or not any(loss)
-        learned_text, own = tokenizer.decode([i for i, m in zip(ids, loss) if m]), row.get("completion") or row["messages"]
+        learned_text = tokenizer.decode([i for i, m in zip(ids, loss) if m])
+        own = [message for message in row.get("completion") or row["messages"] if loader_checks.learned(message)]
         found["tool calls lost"] += lost_calls(own, learned_text)
         found.update(lost_words(own, learned_text))
         if ids != expected[: len(ids)] or expected[len(ids) :] not in ([], expected[-1:]):
@@ -283,8 +291,9 @@ def size(row: dict, tokenizer) -> int:
 def sizes_out(name: str, loaded: list, tokenizer) -> list[int]:
     """Tokens of each sequence or pair that came out, by ids or, of trainers with templates of their own, by text."""
     count = lambda part: len(tokenizer(part)["input_ids"]) if isinstance(part, str) else len(part)  # noqa: E731
-    pairs = name.endswith("_dpo") and name != "torchtune_dpo"  # its prompt is the whole chosen conversation
-    return [count(one[0]) + (max(map(count, one[1:])) if pairs else 0) for one in loaded if one]
+    if not name.endswith("_dpo"):
+        return [count(one[0]) for one in loaded if one]
+    return [count(one[0]) + max(map(count, one[1:])) if len(one) == 3 else max(count(whole) for whole, _ in one) for one in loaded]
 
 
 def compare(name: str, rows: list[dict], loaded: list, tokenizer) -> tuple[str, Counter]:

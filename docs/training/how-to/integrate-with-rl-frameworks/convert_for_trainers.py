@@ -19,6 +19,7 @@ Exit code: 0 done, 1 no row was left to write, 2 bad input.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import sys
@@ -29,8 +30,8 @@ from itertools import chain
 from pathlib import Path
 
 from rollout_to_chat import arguments_of, convert, dpo_row as pair_of, source_of, text_of, tools_of
-from rollouts import BadInput, NoChat, Seen, Unclear, cut_off, dict_of, dumps, kind_of, lines, masked, row_at, split_thoughts, unusable, writing, KINDS, REPEAT
-from trainer_rows import describe_for_llamafactory, dpo_row, first_difference, kto_row, placed, remarks, rl_row, sft_row
+from rollouts import BadInput, NoChat, Seen, Unclear, cut_off, dict_of, dumps, kind_of, lines, loads, masked, row_at, split_thoughts, unusable, writing, KINDS, REPEAT
+from trainer_rows import APART, describe_for_llamafactory, dpo_row, first_difference, kto_row, placed, remarks, rl_row, sft_row, text
 
 TRAINERS = ("trl", "unsloth", "llamafactory", "ms-swift", "axolotl", "torchtune", "verl", "openrlhf", "nemo-rl", "flat")
 # What a trainer has no loader for, or what this script makes nothing for.
@@ -69,8 +70,11 @@ def mend(message: object) -> dict:
         raise NoChat("a legacy function_call: write it as tool_calls")
     if message.get("audio"):
         raise NoChat("content of type audio")
-    if message.get("weight", 1) not in (1, None) or message.get("loss") is False or message.get("train") is False:
-        raise NoChat("a message that is not to be trained on (weight, loss or train): this script has no column for that")
+    marks = [message.get(name) for name in ("weight", "loss", "train", "training")]
+    if any(mark not in (None, 0, 1) for mark in marks):
+        raise NoChat("a message that is to be trained on in part (weight, loss or train): these trainers learn it or leave it")
+    if role == "assistant" and 0 in marks:  # or False
+        mended["train"] = False
     calls = []
     given = message.get("tool_calls") or ()
     for call in given if isinstance(given, list) else [given] if given else ():
@@ -110,6 +114,8 @@ def conversation(prompt: list[dict], answer: list[dict]) -> tuple[list[dict], li
             open_calls = [call["id"] for call in message.get("tool_calls", ())]
         else:  # a user may answer in place of a tool, as worked examples do
             open_calls = []
+    if all("train" in message for message in answer if message["role"] == "assistant"):
+        raise NoChat("no answer that is to be trained on (weight, loss or train)")
     last = answer[-1]
     if not last.get("tool_calls"):
         try:
@@ -130,6 +136,9 @@ def tools_given(row: dict) -> list[dict]:
         raise NoChat("a bad answer: label is false")
     if row.get("functions"):
         raise NoChat("legacy functions: write them as tools")
+    if isinstance(tools, str):
+        with contextlib.suppress(ValueError):
+            tools = loads(tools)
     if not isinstance(tools, list) or not all(isinstance(tool, dict) for tool in tools):
         raise NotARow(f"tools are {'a string' if isinstance(tools, str) else 'no list of objects'}, not a list of definitions")
     return tools_of({"responses_create_params": {"tools": tools}})
@@ -294,10 +303,14 @@ def write(path: Path, rows: Iterator[dict], parquet: bool) -> None:
 
 
 class Counts:
-    """How many rows went in and out, why the others did not, what to know of those that did, and the first that was no row at all."""
+    """How many rows went in and out, why the others did not, what to know of those that did, and the first that was no row at all.
 
-    def __init__(self) -> None:
+    apart: write SFT rows as prompt and completion. split, whole: some rows must be so, some did not come so.
+    """
+
+    def __init__(self, apart: bool = False) -> None:
         self.given, self.made, self.reasons, self.remarks, self.odd = 0, 0, Counter(), Counter(), ""
+        self.apart, self.split, self.whole = apart, False, False
 
     def rows(self, args: argparse.Namespace, trainer: str) -> Iterator[dict]:
         for parts in chain.from_iterable(PARTS[args.kind](args, path) for path in args.inputs):
@@ -307,7 +320,7 @@ class Counts:
                     raise parts
                 if args.kind == "dpo" and args.first_difference:
                     parts = (*first_difference(*parts[:3]), *parts[3:])
-                row = ROWS[args.kind](trainer, *parts)
+                row = ROWS[args.kind](trainer, *parts[:-1], parts[-1] or self.apart) if args.kind == "sft" else ROWS[args.kind](trainer, *parts)
             except NoChat as reason:
                 if isinstance(reason, NotARow) and not self.odd:
                     self.odd = f"{reason.where}: {reason}"
@@ -315,16 +328,22 @@ class Counts:
                 continue
             self.made += 1
             self.remarks.update(remarks(args.kind, trainer, parts))
-            yield row
+            if args.kind == "sft" and trainer in APART:
+                self.split |= parts[-1] or any(message["role"] == "assistant" for message in parts[0])
+                self.whole |= not parts[-1]
+            yield row | {"tools": text(row["tools"])} if args.text_tools and trainer in APART and "tools" in row else row
 
 
 def one_file(args: argparse.Namespace, trainer: str, output: Path) -> bool:
     """Write one trainer's file and say what went in, what came out, and why the rest did not."""
-    counts = Counts()
-    rows = counts.rows(args, trainer)
-    if first := next(rows, None):
-        write(output, chain([first], rows), output.suffix == ".parquet")
-    elif counts.odd and len(counts.reasons) == 1:
+    for apart in (False, True):
+        counts = Counts(apart)
+        rows = counts.rows(args, trainer)
+        if first := next(rows, None):
+            write(output, chain([first], rows), output.suffix == ".parquet")
+        if not (counts.split and counts.whole):
+            break  # else once more, since the rows of a file have one form
+    if not counts.made and counts.odd and len(counts.reasons) == 1:
         raise BadInput(f"{counts.odd}. Give rollouts, or rows of make_training_sets.py")
     what = {"sft": "rows", "dpo": "pairs or tasks", "kto": "rollouts", "rl": "tasks"}[args.kind]
     print(f"{output}: {counts.given} {what} in, {counts.made} out for {trainer}")
@@ -349,6 +368,7 @@ def main() -> int:
     parser.add_argument("--min-gap", type=float, default=0.5, help="dpo: least difference of the two rewards (default: %(default)s)")
     parser.add_argument("--reasoning", choices=("think", "field", "drop"), default="think", help="<think> in the content, the field reasoning_content, or none (default: %(default)s, which leaves training sets as they are)")
     parser.add_argument("--first-difference", action="store_true", help="dpo: of answers of several messages, compare the first that differ")
+    parser.add_argument("--text-tools", action="store_true", help="trl, unsloth: tools as JSON text, which both take, and whose keys datasets cannot reorder")
     args = parser.parse_args()
     cannot = {trainer: CANNOT[args.kind, trainer] for trainer in args.trainers if (args.kind, trainer) in CANNOT}
     if not set(args.trainers) - set(cannot):

@@ -40,23 +40,32 @@ def words_of(text: str) -> list[tuple[str, str]]:
     return found
 
 
-def words(messages: list[dict]) -> tuple[Counter, list[str], int]:
-    """What the assistant wrote, what the others wrote, and how many turns the assistant has."""
+def learned(message: dict) -> bool:
+    """Whether no switch of the message keeps it out of the loss."""
+    return all(message.get(name) is not False for name in ("loss", "training", "train"))
+
+
+def words(messages: list[dict]) -> tuple[Counter, list[tuple[str, str]], int]:
+    """What the assistant is to learn, what is only shown, both as (kind, words), and how many turns of the assistant are to be learned."""
     own, others, turns = Counter(), [], 0
     for message in messages:
         role = message.get("role") or ROLES[message["from"]]
         content = message.get("content", message.get("value")) or ""
         if role != "assistant":
-            others += [piece.strip() for piece in re.split(r"</?tool_response>", content) if piece.strip()]
+            others += [(f"{role} texts", piece.strip()) for piece in re.split(r"</?tool_response>", content) if piece.strip()]
             continue
-        turns += 1
-        own.update(words_of(content))
+        said = words_of(content)
         if message.get("reasoning_content"):
-            own["thoughts", message["reasoning_content"].strip()] += 1
+            said.append(("thoughts", message["reasoning_content"].strip()))
         for call in message.get("tool_calls") or ():
             arguments = call["function"]["arguments"]
             given = json.loads(arguments) if isinstance(arguments, str) else arguments
-            own.update(("tool calls", leaf) for leaf in [call["function"]["name"], *leaves(given)] if leaf.strip())
+            said += [("tool calls", leaf) for leaf in [call["function"]["name"], *leaves(given)] if leaf.strip()]
+        if learned(message):
+            turns += 1
+            own.update(said)
+        else:
+            others += [("answers of the prompt", word) for _, word in said]
     return own, others, turns
 
 
@@ -72,22 +81,34 @@ def tools_of(row: dict) -> list[str]:
     return [(tool.get("function") or tool)["name"] for tool in given]
 
 
+def check(found: Counter, row: dict, asked: list[dict], answer: list[dict], whole: str, loss: str) -> None:
+    """Count in ``found`` what one conversation lost on its way, and what is in the loss that should not be there."""
+    own, others, turns = words(answer)
+    prompt, given, _ = words(asked)
+    given += [("answers of the prompt", word) for _, word in prompt] + ([("system texts", row["system"])] if row.get("system") else [])
+    for (what, word), count in own.items():
+        found[f"{what} lost"] += max(0, count - times(loss, word))
+    written = " ".join(word for _, word in own)
+    for what, word in others + given:
+        found[f"{what} lost"] += not times(whole, word)
+        found[f"{what} in the loss"] += len(word) > 3 and word not in written and times(loss, word) > 0
+    found["tool definitions lost"] += sum(name not in whole for name in tools_of(row))
+    ends = loss.count("<|im_end|>")
+    found["turns whose end is outside of the loss"] += max(0, turns - ends)
+    found["ends of other turns in the loss"] += max(0, ends - turns)
+
+
+def shares(tokenizer, texts: list[tuple[str, str]]) -> str:
+    tokens, learns = (sum(len(tokenizer(text)["input_ids"]) for text in both) for both in zip(*texts)) if texts else (0, 0)
+    return f"{tokens} tokens, {learns / max(1, tokens):.0%} of them in the loss"
+
+
 def check_sft(rows: list[dict], sequences: list[tuple[str, str]], tokenizer) -> tuple[str, Counter]:
     """rows: as written for the trainer. sequences: (whole text, text in the loss) of each row that came out."""
     found = Counter()
-    for row, (whole, loss) in zip(rows, sequences):
-        messages = row.get("messages") or row["conversations"]
-        own, others, turns = words(messages)
-        for (what, word), count in own.items():
-            found[f"{what} lost"] += max(0, count - times(loss, word))
-        written = " ".join(word for _, word in own)
-        for word in others + ([row["system"]] if row.get("system") else []):
-            found["user, tool or system texts lost"] += not times(whole, word)
-            found["user or tool texts in the loss"] += len(word) > 3 and word not in written and times(loss, word) > 0
-        found["tool definitions lost"] += sum(name not in whole for name in tools_of(row))
-        found["turns whose end is outside of the loss"] += max(0, turns - loss.count("<|im_end|>"))
-    tokens, learned = (sum(len(tokenizer(text)["input_ids"]) for text in texts) for texts in zip(*sequences)) if sequences else (0, 0)
-    return f"{len(sequences)} sequences\n  {tokens} tokens, {learned / max(1, tokens):.0%} of them in the loss", found
+    for row, sequence in zip(rows, sequences):
+        check(found, row, [], row.get("messages") or row["conversations"], *sequence)
+    return f"{len(sequences)} sequences\n  {shares(tokenizer, sequences)}", found
 
 
 def sides(row: dict) -> tuple[list, list, list]:
@@ -98,20 +119,13 @@ def sides(row: dict) -> tuple[list, list, list]:
     return row.get("prompt") or row.get("messages") or row.get("conversations") or [], one, other
 
 
-def check_dpo(rows: list[dict], pairs: list[tuple[str, str, str]], tokenizer) -> tuple[str, Counter]:
-    """pairs: (prompt, chosen, rejected) as texts, of each row that came out."""
+def check_dpo(rows: list[dict], pairs: list[tuple[tuple[str, str], tuple[str, str]]], tokenizer) -> tuple[str, Counter]:
+    """pairs: chosen and rejected, each as (whole text, text in the loss), of each row that came out."""
     found = Counter()
-    for row, (prompt, chosen, rejected) in zip(rows, pairs):
-        asked, one, other = sides(row)
-        found["empty answers"] += (not chosen.strip()) + (not rejected.strip())
-        found["pairs whose chosen answer equals the rejected one"] += chosen == rejected
-        for messages, text in ((one, chosen), (other, rejected)):
-            for (what, word), count in words(messages)[0].items():
-                found[f"{what} lost"] += max(0, count - times(prompt + text, word))
-            if row.get("tools"):
-                found["tool definitions lost"] += sum(name not in prompt + text for name in tools_of(row))
-        own, others, _ = words(asked)
-        for word in [*others, *(word for _, word in own)] + ([row["system"]] if row.get("system") else []):
-            found["words of the prompt lost"] += not times(prompt, word)
-    tokens = sum(len(tokenizer(text)["input_ids"]) for pair in pairs for text in pair)
-    return f"{len(pairs)} pairs\n  {tokens} tokens", found
+    for row, pair in zip(rows, pairs):
+        asked, *answers = sides(row)
+        found["empty answers"] += sum(not loss.strip() for _, loss in pair)
+        found["pairs whose chosen answer equals the rejected one"] += pair[0][1] == pair[1][1]
+        for answer, side in zip(answers, pair):
+            check(found, row, asked, answer, *side)
+    return f"{len(pairs)} pairs\n  {shares(tokenizer, [side for pair in pairs for side in pair])}", found

@@ -87,7 +87,8 @@ def rows_that_lose(render: Renderer, path: Path) -> tuple[int, dict[str, list[in
         answers = [row["chosen"], row["rejected"]] if "chosen" in row else [row["completion"]] if "completion" in row else [[]]
         start = row.get("prompt") if "messages" not in row else row["messages"]
         try:
-            found = set().union(*(losses(render, [*start, *answer], row.get("tools")) for answer in answers))
+            tools = json.loads(row["tools"] or "null") if isinstance(row.get("tools"), str) else row.get("tools")
+            found = set().union(*(losses(render, [*start, *answer], tools) for answer in answers))
         except (TypeError, KeyError, AttributeError, ValueError):
             raise BadInput(f"{path}:{number}: not a row of chat messages (messages, prompt and completion, or prompt, chosen and rejected)") from None
         for what in found:

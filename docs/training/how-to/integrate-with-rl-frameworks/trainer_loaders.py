@@ -1,7 +1,7 @@
 """The data code of four trainers, as released.
 
-Each function gives, for each row, what is in the loss and what is shown: (whole text, text in the loss) for SFT,
-(text before the answers, chosen, rejected) for pairs. Rows that the trainer dropped are missing.
+Each function gives, for each row, (whole text, text in the loss), and for pairs two of these: chosen and rejected.
+Rows that the trainer dropped are missing.
 check_loaders.py imports a function only when its file is checked, so the Python of your trainer is enough.
 """
 
@@ -27,8 +27,17 @@ def at(number: int, read):
         raise
 
 
+Pair = tuple[tuple[str, str], tuple[str, str]]
+
+
 def parts(tokenizer, ids: list[int], labels: list[int]) -> tuple[str, str]:
     return tokenizer.decode(ids), tokenizer.decode([label for label in labels if label != -100])
+
+
+def both(tokenizer, row: dict) -> Pair:
+    """Of a row of ids and labels, as three of the trainers name them."""
+    chosen, rejected = (parts(tokenizer, row[f"{side}_input_ids"], row[f"{side}_labels"]) for side in ("chosen", "rejected"))
+    return chosen, rejected
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -55,12 +64,8 @@ def llamafactory_sft(path: Path, tokenizer) -> list[tuple[str, str]]:
     return [parts(tokenizer, row["input_ids"], row["labels"]) for row in llamafactory(path, tokenizer, "sft")]
 
 
-def llamafactory_dpo(path: Path, tokenizer) -> list[tuple[str, str, str]]:
-    rows = []
-    for row in llamafactory(path, tokenizer, "rm"):
-        (whole, chosen), (_, rejected) = (parts(tokenizer, row[f"{side}_input_ids"], row[f"{side}_labels"]) for side in ("chosen", "rejected"))
-        rows.append((whole.removesuffix(chosen), chosen, rejected))
-    return rows
+def llamafactory_dpo(path: Path, tokenizer) -> list[Pair]:
+    return [both(tokenizer, row) for row in llamafactory(path, tokenizer, "rm")]
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -89,33 +94,27 @@ def ms_swift_sft(path: Path, tokenizer) -> list[tuple[str, str]]:
     return [parts(tokenizer, one["input_ids"], one["labels"]) for one in encoded]
 
 
-def ms_swift_dpo(path: Path, tokenizer) -> list[tuple[str, str, str]]:
+def ms_swift_dpo(path: Path, tokenizer) -> list[Pair]:
     rows, template = ms_swift(path, tokenizer, "rlhf", loss_scale="default")
-    made = []
-    for encoded in (at(number, lambda place: template.encode(rows[place])) for number in range(len(rows))):
-        chosen, rejected = (tokenizer.decode(encoded[f"{side}_input_ids"]) for side in ("chosen", "rejected"))
-        shared = len(os.path.commonprefix([chosen, rejected]))
-        shared = chosen.rfind("<|im_start|>assistant\n", 0, shared + 1) + len("<|im_start|>assistant\n")
-        made.append((chosen[:shared], chosen[shared:], rejected[shared:]))
-    return made
+    return [both(tokenizer, at(number, lambda place: template.encode(rows[place]))) for number in range(len(rows))]
 
 
 # ---------------------------------------------------------------------------------------------------------------------
 
 
 def axolotl_sft(path: Path, tokenizer) -> list[tuple[str, str]]:
-    """The chat_template strategy with the tokenizer's own template."""
+    """The chat_template strategy with the tokenizer's own template, and the switch per message that the rows use."""
     from axolotl.prompt_strategies.chat_template import load
     from axolotl.utils.dict import DictDefault
     from datasets import load_dataset
 
     cfg = DictDefault({"train_on_inputs": False, "sequence_len": LENGTH, "chat_template": "tokenizer_default", "eot_tokens": ["<|im_end|>"]})
-    strategy = load(tokenizer, cfg, DictDefault({"type": "chat_template"}))
+    strategy = load(tokenizer, cfg, DictDefault({"type": "chat_template", "message_field_training": "training"}))
     rows = load_dataset("json", data_files=str(path), split="train")
     return [parts(tokenizer, made["input_ids"], made["labels"]) for made in (at(number, lambda place: strategy.tokenize_prompt(rows[place])) for number in range(len(rows)))]
 
 
-def axolotl_dpo(path: Path, tokenizer) -> list[tuple[str, str, str]]:
+def axolotl_dpo(path: Path, tokenizer) -> list[Pair]:
     from axolotl.prompt_strategies.dpo.chat_template import default
     from axolotl.utils.dict import DictDefault
     from datasets import load_dataset
@@ -124,7 +123,7 @@ def axolotl_dpo(path: Path, tokenizer) -> list[tuple[str, str, str]]:
     transform = transform[0] if isinstance(transform, tuple) else transform
     rows = load_dataset("json", data_files=str(path), split="train")
     made = [at(number, lambda place: transform(rows[place], tokenizer=tokenizer)) for number in range(len(rows))]
-    return [(row["prompt"], row["chosen"], row["rejected"]) for row in made]
+    return [tuple((row["prompt"] + row[side], row[side]) for side in ("chosen", "rejected")) for row in made]
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -151,12 +150,8 @@ def torchtune_sft(path: Path, tokenizer) -> list[tuple[str, str]]:
     return [parts(tokenizer, row["tokens"], row["labels"]) for row in (at(number, data.__getitem__) for number in range(len(data)))]
 
 
-def torchtune_dpo(path: Path, tokenizer) -> list[tuple[str, str, str]]:
+def torchtune_dpo(path: Path, tokenizer) -> list[Pair]:
     from torchtune.datasets import preference_dataset
 
     data = preference_dataset(torchtune_tokenizer(tokenizer), source="json", data_files=str(path), split="train")
-    made = []
-    for row in (at(number, data.__getitem__) for number in range(len(data))):
-        (whole, chosen), (_, rejected) = (parts(tokenizer, row[f"{side}_input_ids"], row[f"{side}_labels"]) for side in ("chosen", "rejected"))
-        made.append((whole, chosen, rejected))
-    return made
+    return [both(tokenizer, at(number, data.__getitem__)) for number in range(len(data))]

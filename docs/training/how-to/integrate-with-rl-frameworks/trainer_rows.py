@@ -1,7 +1,7 @@
 """One row in the form of each trainer. Raises NoChat for what a trainer cannot take.
 
 A conversation is prompt and answer, lists of messages: system, user, assistant (content, reasoning_content, tool_calls whose
-arguments are objects) and tool. `tools` are definitions in chat form.
+arguments are objects) and tool; `train` is False on what is shown and not to be learned. `tools` are definitions in chat form.
 """
 
 from __future__ import annotations
@@ -22,6 +22,10 @@ TOOLS_TEXT = (
 )
 SPLIT = "the prompt holds answers, which this trainer trains as well: make the rows without --split to allow it"
 SEVERAL = "an answer of several messages: try --first-difference"
+UNTRAINED = "a message that is not to be trained on (weight, loss or train): this trainer has no column for that"
+# The key with which a message is kept out of the loss, where the trainer's loader reads one; verl's is that of verl_dataset.py.
+SWITCH = {"ms-swift": "loss", "axolotl": "training", "verl": "train"}
+APART = ("trl", "unsloth")  # they learn the completion alone of rows with prompt and completion
 # What LLaMA-Factory must be told about its files: how each column is named.
 SHAREGPT = {"messages": "conversations", "system": "system", "tools": "tools"}
 DATASET_INFO = {"sft": {"formatting": "sharegpt", "columns": SHAREGPT},
@@ -44,6 +48,19 @@ def told_tools(prompt: list[dict], tools: list[dict]) -> list[dict]:
     if prompt[0]["role"] == "system":
         return [{"role": "system", "content": f"{prompt[0]['content']}\n\n{told}"}, *prompt[1:]]
     return [{"role": "system", "content": told}, *prompt]
+
+
+def shown(messages: list[dict]) -> list[dict]:
+    """The messages of a prompt: what the assistant says there is not to be learned."""
+    return [message | {"train": False} if message["role"] == "assistant" else message for message in messages]
+
+
+def switched(messages: list[dict], key: str = "") -> list[dict]:
+    """``train`` under the name that the trainer's loader reads, or without it."""
+    return [
+        {name: value for name, value in message.items() if name != "train"} | ({key: False} if key else {}) if "train" in message else message
+        for message in messages
+    ]
 
 
 def thought_and_text(message: dict) -> tuple[str, str]:
@@ -178,9 +195,13 @@ def sharegpt(messages: list[dict]) -> tuple[str, list[dict]]:
 def sft_row(trainer: str, prompt: list, answer: list, tools: list, source: dict, split: bool) -> dict:
     """A row for supervised fine-tuning. split: the answer alone is to be trained, not what the prompt shows."""
     more = ({"tools": tools} if tools else {}) | {"source": source}
-    if split and trainer in ("trl", "unsloth"):
+    if trainer in SWITCH:
+        prompt, answer = (switched(messages, SWITCH[trainer]) for messages in (shown(prompt), answer))
+    elif any("train" in message for message in prompt + answer):
+        raise NoChat(UNTRAINED)
+    if split and trainer in APART:
         return {"prompt": prompt, "completion": answer} | more
-    if split and any(message["role"] == "assistant" for message in prompt):
+    if split and trainer not in SWITCH and any(message["role"] == "assistant" for message in prompt):
         raise NoChat(SPLIT)
     if trainer == "openrlhf":  # its loaders pass no tools to the template
         return {"messages": told_tools(prompt, tools) + answer, "source": source}
@@ -218,6 +239,9 @@ def first_difference(prompt: list, chosen: list, rejected: list) -> tuple[list, 
 def dpo_row(trainer: str, prompt: list, chosen: list, rejected: list, tools: list, source: dict) -> dict:
     if [said(message) for message in chosen] == [said(message) for message in rejected]:
         raise NoChat("chosen and rejected are the same")
+    if any("train" in message for message in chosen + rejected):
+        raise NoChat(UNTRAINED)
+    prompt = switched(shown(prompt), "loss") if trainer == "ms-swift" else switched(prompt)
     # ms-swift and torchtune learn every assistant message; NeMo RL, Axolotl and LLaMA-Factory the last one, the others tool results too.
     if trainer not in ("ms-swift", "torchtune") and (len(chosen) > 1 or len(rejected) > 1):
         raise NoChat(SEVERAL)
@@ -280,7 +304,15 @@ def rl_row(trainer: str, row: dict, other: NoChat) -> dict:
     return {"prompt": prompt, "gym_row": text(row)}
 
 
-IN_PROMPT = tuple(f"{rows} answers in {their} prompt: this trainer trains on those, too" for rows, their in (("row has", "its"), ("rows have", "their")))
+IN_PROMPT = "row has answers in its prompt", "rows have answers in their prompt"
+NOT_LEARNED = "row has messages that are not to be learned", "rows have messages that are not to be learned"
+TAKEN = ", and this trainer has no switch per message: it trains on those, too"
+KEPT_OUT = {
+    "axolotl": ", out of the loss with message_field_training: training",
+    **dict.fromkeys(APART, ": all rows are prompt and completion, and the completion alone is trained"),
+    **dict.fromkeys(("ms-swift", "verl"), ", out of the loss"),
+    "flat": ", and most trainers train on those, too",
+}
 UNDEFINED = "row calls tools that it does not define", "rows call tools that they do not define"
 
 
@@ -289,8 +321,10 @@ def remarks(kind: str, trainer: str, parts: tuple) -> Iterator[tuple[str, str]]:
     if kind == "rl":
         return
     *talks, tools = parts[: 4 if kind == "dpo" else 3]
-    if kind == "sft" and not (parts[-1] and trainer in ("trl", "unsloth")) and any(message["role"] == "assistant" for message in talks[0]):
-        yield IN_PROMPT
+    if kind == "sft" and not (parts[-1] and trainer in APART) and any(message["role"] == "assistant" for message in talks[0]):
+        yield tuple(words + KEPT_OUT.get(trainer, TAKEN) for words in IN_PROMPT)
+    if any("train" in message for talk in talks for message in talk):
+        yield tuple(words + KEPT_OUT.get(trainer, TAKEN) for words in NOT_LEARNED)
     called = {call["function"]["name"] for talk in talks for message in talk for call in message.get("tool_calls", ())}
     if called - {tool["function"]["name"] for tool in tools}:
         yield UNDEFINED
