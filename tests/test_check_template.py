@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -12,7 +15,8 @@ from pages import DOCS, ROOT
 
 FOLDER = DOCS / "training/how-to/integrate-with-rl-frameworks"
 PYTHON = ROOT / ".venv-trainers/bin/python"
-TABLE = json.loads((DOCS / "_ext/chat_templates.json").read_text())["templates"]
+DATA = json.loads((DOCS / "_ext/chat_templates.json").read_text())
+TABLE = DATA["templates"]
 CHATML = (FOLDER / "chat_template.jinja").read_text()
 
 pytestmark = pytest.mark.gym  # transformers is in the trainers' environment
@@ -35,6 +39,33 @@ def test_the_table_is_what_the_installed_templates_do(tmp_path: Path) -> None:
     made = subprocess.run([PYTHON, "-c", code, ROOT / "tests" / "support"], capture_output=True, text=True, check=True)
     assert json.loads(made.stdout) == TABLE["trl"]
     assert len(TABLE["trl"]) == 72 and len(TABLE["llama.cpp"]) == 70 and len(TABLE["vllm"]) == 26
+
+
+@pytest.mark.network
+def test_the_table_of_all_templates_can_be_made_again(tmp_path: Path) -> None:
+    """`template_table.py --all`: from the archives of vLLM and llama-cpp-python as published."""
+    made = tmp_path / "made.json"
+    done = subprocess.run([PYTHON, ROOT / "tests/support/template_table.py", "--all", "-o", made], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    again = json.loads(made.read_text())
+    assert again["versions"] == DATA["versions"] and list(again["templates"]) == list(TABLE)
+    for source, templates in TABLE.items():
+        assert again["templates"][source] == templates, source
+
+
+def test_templates_are_found_in_a_source_archive_and_a_build_is_not_needed(tmp_path: Path) -> None:
+    """Of an archive like those that --all fetches: the files at that place alone, under their names."""
+    inside = {"setup.py": "raise SystemExit('no build')", "examples/tool_chat_template_one.jinja": "ONE é", "examples/template_two.jinja": "TWO", "examples/deep/tool_chat_template_x.jinja": "X"}
+    with tarfile.open(tmp_path / "made_up-1.0.tar.gz", "w:gz") as archive:
+        for name, text in inside.items():
+            entry = tarfile.TarInfo(f"made_up-1.0/{name}")
+            entry.size = len(text.encode())
+            archive.addfile(entry, io.BytesIO(text.encode()))
+    code = "import sys, json; sys.path.insert(0, sys.argv[1]); import template_table as t; print(json.dumps(t.from_archive('made_up', sys.argv[2], '/examples/tool_chat_template_')))"
+    offline = os.environ | {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path)}
+    one, none = (subprocess.run([PYTHON, "-c", code, ROOT / "tests/support", version], env=offline, capture_output=True, text=True) for version in ("1.0", "2.0"))
+    assert json.loads(one.stdout) == {"one": "ONE é"}, one.stderr
+    assert none.returncode == 1 and none.stderr.startswith("made_up 2.0: no templates came. pip said:\nERROR:"), none.stderr
 
 
 def test_a_template_that_keeps_everything_is_safe(tmp_path: Path) -> None:

