@@ -160,6 +160,11 @@ def test_answers_in_the_prompt_are_in_no_trainers_loss(folder: Path, gym_python:
 class Words:
     """As much of a tokenizer as the checks ask for."""
 
+    prompt = "<|im_start|>assistant\n"
+
+    def apply_chat_template(self, *_: object, **more: object) -> str:
+        return self.prompt
+
     def __call__(self, text: str) -> dict[str, list[str]]:
         return {"input_ids": text.split()}
 
@@ -180,6 +185,15 @@ def test_the_checks_of_trainers_with_templates_of_their_own_find_what_is_planted
     assert sft("Learned sum.") == {"turns whose end is outside of the loss"} and sft("<|im_end|>") == {"texts lost"}
     assert sft("And again?Learned sum.<|im_end|>") == {"user texts in the loss"}
     assert sft("Learned sum.<|im_end|>", whole.replace("Shown sum.", "")) == {"answers of the prompt lost"}
+
+    given[3] = SAID | {"content": "<think>\nHm.\n</think>\n\nLearned sum."}
+    whole = whole.replace("Learned sum.", given[3]["content"])
+    assert sft(f"{given[3]['content']}<|im_end|>", whole) == set()
+    assert sft(f"{given[3]['content'].removeprefix('<think>')}<|im_end|>", whole) == {"marks that open a thought outside of the loss"}
+    monkeypatch.setattr(Words, "prompt", "<|im_start|>assistant\n<think>\n")
+    assert sft(f"{given[3]['content'].removeprefix('<think>')}<|im_end|>", whole) == set(), "the prompt ends with the mark"
+    given[3] = SAID | {"content": "Learned sum."}
+    whole = whole.replace("<think>\nHm.\n</think>\n\n", "")
 
     def dpo(one: str, other: str) -> set[str]:
         row = {"messages": given, "rejected_messages": [*given[:3], SAID | {"content": "Wrong sum."}]}

@@ -40,6 +40,14 @@ def words_of(text: str) -> list[tuple[str, str]]:
     return found
 
 
+def role_of(message: dict) -> str:
+    return message.get("role") or ROLES[message["from"]]
+
+
+def text_of(message: dict) -> str:
+    return message.get("content", message.get("value")) or ""
+
+
 def learned(message: dict) -> bool:
     """Whether no switch of the message keeps it out of the loss."""
     return all(message.get(name) is not False for name in ("loss", "training", "train"))
@@ -49,8 +57,7 @@ def words(messages: list[dict]) -> tuple[Counter, list[tuple[str, str]], int]:
     """What the assistant is to learn, what is only shown, both as (kind, words), and how many turns of the assistant are to be learned."""
     own, others, turns = Counter(), [], 0
     for message in messages:
-        role = message.get("role") or ROLES[message["from"]]
-        content = message.get("content", message.get("value")) or ""
+        role, content = role_of(message), text_of(message)
         if role != "assistant":
             others += [(f"{role} texts", piece.strip()) for piece in re.split(r"</?tool_response>", content) if piece.strip()]
             continue
@@ -81,8 +88,11 @@ def tools_of(row: dict) -> list[str]:
     return [(tool.get("function") or tool)["name"] for tool in given]
 
 
-def check(found: Counter, row: dict, asked: list[dict], answer: list[dict], whole: str, loss: str) -> None:
-    """Count in ``found`` what one conversation lost on its way, and what is in the loss that should not be there."""
+def check(found: Counter, row: dict, asked: list[dict], answer: list[dict], whole: str, loss: str, opens: bool = True) -> None:
+    """Count in ``found`` what one conversation lost on its way, and what is in the loss that should not be there.
+
+    opens: the model itself writes the mark that opens a thought; the prompt does not end with it.
+    """
     own, others, turns = words(answer)
     prompt, given, _ = words(asked)
     given += [("answers of the prompt", word) for _, word in prompt] + ([("system texts", row["system"])] if row.get("system") else [])
@@ -92,6 +102,9 @@ def check(found: Counter, row: dict, asked: list[dict], answer: list[dict], whol
     for what, word in others + given:
         found[f"{what} lost"] += not times(whole, word)
         found[f"{what} in the loss"] += len(word) > 3 and word not in written and times(loss, word) > 0
+    marks = sum(text_of(message).count("<think>") for message in answer if role_of(message) == "assistant" and learned(message))
+    if opens and whole.count("<think>") >= marks:
+        found["marks that open a thought outside of the loss"] += max(0, marks - loss.count("<think>"))
     found["tool definitions lost"] += sum(name not in whole for name in tools_of(row))
     ends = loss.count("<|im_end|>")
     found["turns whose end is outside of the loss"] += max(0, turns - ends)
@@ -106,8 +119,9 @@ def shares(tokenizer, texts: list[tuple[str, str]]) -> str:
 def check_sft(rows: list[dict], sequences: list[tuple[str, str]], tokenizer) -> tuple[str, Counter]:
     """rows: as written for the trainer. sequences: (whole text, text in the loss) of each row that came out."""
     found = Counter()
+    prompt = tokenizer.apply_chat_template([{"role": "user", "content": "?"}], tokenize=False, add_generation_prompt=True)
     for row, sequence in zip(rows, sequences):
-        check(found, row, [], row.get("messages") or row["conversations"], *sequence)
+        check(found, row, [], row.get("messages") or row["conversations"], *sequence, opens=not prompt.rstrip().endswith("<think>"))
     return f"{len(sequences)} sequences\n  {shares(tokenizer, sequences)}", found
 
 
