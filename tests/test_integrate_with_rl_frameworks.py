@@ -239,9 +239,9 @@ REJECTED = {
     "a message without a role": {"messages": [{"content": "x"}]},
     "prompt is a string, not a list of messages": {"prompt": "x", "completion": "y"},
     "a legacy function_call: write it as tool_calls": {"messages": [{"role": "user", "content": "x"}, {"role": "assistant", "content": None, "function_call": {"name": "f", "arguments": "{}"}}]},
-    "a message that is not to be trained on (weight, loss or train): this script has no column for that": {
+    "no answer that is to be trained on (weight, loss or train)": {
         "messages": [{"role": "user", "content": "x"}, {"role": "assistant", "content": "y", "weight": 0}]},
-    "a message that is not to be trained on (weight, loss or train): this script has no column for that ": {
+    "a message that is to be trained on in part (weight, loss or train): these trainers learn it or leave it": {
         "messages": [{"role": "user", "content": "x"}, {"role": "assistant", "content": "y", "weight": 0.5}]},
     "tools are a string, not a list of definitions": {"messages": [{"role": "user", "content": "x"}, {"role": "assistant", "content": "y"}], "tools": "[]x"},
     "legacy functions: write them as tools": {"messages": [{"role": "user", "content": "x"}, {"role": "assistant", "content": "y"}], "functions": [{"name": "f"}]},
