@@ -89,6 +89,11 @@ def counts_of(printed: str) -> tuple[int, int, int]:
     return given, made, sum(int(count) for count in re.findall(r"^  (\d+) left out: \S", printed, re.M))
 
 
+def whole(row: dict) -> list[dict]:
+    """The conversation of an SFT row of either form."""
+    return row.get("messages") or row["prompt"] + row["completion"]
+
+
 def calls(messages: list[dict]) -> list[tuple[str, dict]]:
     return [(call["function"]["name"], call["function"]["arguments"]) for message in messages for call in message.get("tool_calls", ())]
 
@@ -119,7 +124,7 @@ def test_sft_rows_keep_every_call_and_mend_what_the_converter_leaves(converted: 
     for trainer in ("trl", "nemo-rl", "openrlhf", "unsloth"):
         for row in rows(converted["sft", trainer][0]):
             source = by_key[row["source"]["task_index"], row["source"]["rollout_index"]]
-            messages = row["messages"]
+            messages = whole(row)
             assert calls(messages) == items_called(source)
             assert all(isinstance(message["content"], str) for message in messages)
             assert {message["role"] for message in messages} <= {"system", "user", "assistant", "tool"}
@@ -136,8 +141,8 @@ def test_sft_rows_keep_every_call_and_mend_what_the_converter_leaves(converted: 
 def test_both_routes_write_the_same_rows(converted: dict, folder: Path, gym_python: Path) -> None:
     kept = write(folder / "kept.jsonl", *(one for one in ROLLOUTS if one["reward"] == 1.0))
     script = FOLDER.parent / "filter-and-curate-data" / "make_training_sets.py"
-    for reasoning in ("think", "field", "drop"):
-        assert run(gym_python, script, "sft", kept, "-o", "made.jsonl", "--reasoning", reasoning, folder=folder).returncode == 0
+    for reasoning in ("think", "field", "drop"):  # the prompts show answers, so --for trl keeps them apart, too
+        assert run(gym_python, script, "sft", kept, "-o", "made.jsonl", "--split", "--reasoning", reasoning, folder=folder).returncode == 0
         for given, output in (("kept.jsonl", "raw.jsonl"), ("made.jsonl", "curated.jsonl")):
             assert run(gym_python, "convert_for_trainers.py", "sft", given, "--for", "trl", "--reasoning", reasoning, "-o", output, folder=folder).returncode == 0
         raw, once = rows(folder / "raw.jsonl"), {}
@@ -162,9 +167,9 @@ def test_messages_are_those_of_gyms_own_converter(converted: dict, folder: Path,
         while given[-1]["role"] == "tool":  # no reply follows: it is no part of what is learned
             given.pop()
         text = lambda content: "".join(part["text"] for part in content) if isinstance(content, list) else content or ""  # noqa: E731
-        assert [m["role"] for m in row["messages"]] == [m["role"].replace("developer", "system") for m in given]
-        assert [m["content"] for m in row["messages"]] == [text(m.get("content")) for m in given]
-        assert calls(row["messages"]) == [(call["function"]["name"], json.loads(call["function"]["arguments"])) for m in given for call in m.get("tool_calls") or ()]
+        assert [m["role"] for m in whole(row)] == [m["role"].replace("developer", "system") for m in given]
+        assert [m["content"] for m in whole(row)] == [text(m.get("content")) for m in given]
+        assert calls(whole(row)) == [(call["function"]["name"], json.loads(call["function"]["arguments"])) for m in given for call in m.get("tool_calls") or ()]
 
 
 def nemo_rl_accepts(kind: str, row: dict) -> None:
@@ -303,9 +308,11 @@ def test_rows_of_prompt_and_completion_stay_so_or_are_refused_by_name(folder: Pa
     assert len(rows(given)) == 39 and all(any(m["role"] == "assistant" for m in row["prompt"]) for row in rows(given))
     result = run(gym_python, "convert_for_trainers.py", "sft", given, "--for", "trl", "unsloth", "-o", "split", folder=folder)
     assert result.returncode == 0 and rows(folder / "split/trl_sft.jsonl") == rows(folder / "split/unsloth_sft.jsonl") == rows(given)
-    for trainer, output in (("openrlhf", "none.jsonl"), ("nemo-rl", "none.jsonl"), ("verl", "none.parquet")):
+    for trainer, output in (("openrlhf", "none.jsonl"), ("nemo-rl", "none.jsonl"), ("torchtune", "none.jsonl")):
         result = run(gym_python, "convert_for_trainers.py", "sft", given, "--for", trainer, "-o", output, folder=folder)
         assert result.returncode == 1 and "39 left out: the prompt holds answers, which this trainer trains as well" in result.stdout
+    result = run(gym_python, "convert_for_trainers.py", "sft", given, "--for", "verl", "-o", "kept.parquet", folder=folder)
+    assert result.returncode == 0 and "39 out for verl" in result.stdout and "39 rows have answers in their prompt, out of the loss" in result.stdout
     # Without answers in the prompt there is nothing to lose: it becomes a conversation.
     write(folder / "plain.jsonl", {"prompt": [{"role": "user", "content": "Hi"}], "completion": [{"role": "assistant", "content": "Hello"}]})
     assert run(gym_python, "convert_for_trainers.py", "sft", "plain.jsonl", "--for", "openrlhf", "-o", "plain_out.jsonl", folder=folder).returncode == 0
@@ -506,7 +513,7 @@ def trained(folder: Path, gym_python: Path, converted: dict, spread: tuple, hard
         "four hard": ["check_loaders", *(f"hard/{trainer}_sft.jsonl" for trainer in FOUR)],
         "four spread": ["check_loaders", *(f"spread/{trainer}_dpo.jsonl" for trainer in FOUR)],
         "four wrong": ["check_loaders", "axolotl_dpo=converted/trl_dpo.jsonl"],
-        "lost by openai form": ["check_loaders", f"torchtune_sft={trl}"],
+        "lost by openai form": ["check_loaders", "torchtune_sft=converted/nemo-rl_sft.jsonl"],
         "prompts": ["check_loaders", "openrlhf_rl=rl_prompts.jsonl"],
         "torn prompts": ["check_loaders", "openrlhf_rl=torn_prompts.jsonl"],
         "step split": ["train_trl", "sft", str(curated(folder, "--split"))],
@@ -575,10 +582,10 @@ def test_flat_rows_read_as_qwens_template_writes_them(folder: Path, converted: d
     template = next(TRAINERS.glob("lib/python3.*/site-packages/trl/chat_templates/qwen3_training.jinja")).read_text()
     template = re.sub(r"\{%-? (end)?generation %\}", lambda m: m[0].replace("endgeneration", "endif").replace("generation", "if true"), template)
     for name in ("converted", "hard"):
-        whole, flat = rows(folder / name / "trl_sft.jsonl"), rows(folder / name / "flat_sft.jsonl")
-        assert len(whole) == len(flat) > 3
-        for one, other in zip(whole, flat):
-            assert render(template, messages=one["messages"], tools=one.get("tools")) == render(template, messages=other["messages"]).replace("\\u003c", "<")
+        apart, flat = rows(folder / name / "trl_sft.jsonl"), rows(folder / name / "flat_sft.jsonl")
+        assert len(apart) == len(flat) > 3
+        for one, other in zip(apart, flat):
+            assert render(template, messages=whole(one), tools=one.get("tools")) == render(template, messages=other["messages"]).replace("\\u003c", "<")
 
 
 @pytest.mark.gym

@@ -152,7 +152,7 @@ def check_source(file: Path, command: str, made: list[dict], given: list[dict], 
     right = {said(r)[-1] for r in given if r not in wrong and said(r)}
     for rollout in wrong:
         texts = said(rollout)
-        if texts and len(texts[-1]) > 20 and texts[-1] not in right and any(texts[-1] in text(m["messages"][-1]) for m in made if m.get("messages")):
+        if texts and len(texts[-1]) > 20 and texts[-1] not in right and any(texts[-1] in text(answer[-1]) for m in made if (answer := m.get("messages") or m.get("completion"))):
             fault("no masked row trained on" if masked(rollout) else "no low reward trained on", file, command, texts[-1])
 
 
@@ -232,7 +232,8 @@ def both_routes(file: Path, given: list[dict], out: Path, good: Path, sft: Path)
         check_source(file, command, rows(direct), given, 1.0)
     if run(filtering, file, file, "-o", good, "--min-reward", "1")[0] == 0 and run(training_sets, file, "sft", good, "-o", sft)[0] == 0:
         run(converting, file, "sft", sft, "--for", "trl", "-o", made)
-    one, other = Counter(map(without_source, rows(direct))), Counter(map(without_source, rows(made)))
+    # Where a prompt holds answers, the rows come as prompt and completion; a training set of messages does not tell them apart.
+    one, other = (Counter(without_source(row if "messages" in row else {"messages": row.pop("prompt") + row.pop("completion"), **row}) for row in rows(path)) for path in (direct, made))
     if one != other:
         seen = f"{one.total()} rows direct, {other.total()} by way of make_training_sets.py; only there: {[*(one - other), *(other - one)][:1]}"
         fault("both routes give the same rows", file, "convert_for_trainers.py sft", seen)
