@@ -15,20 +15,22 @@ from set_helpers import fail, listed
 
 
 class Entry(NamedTuple):
-    """What is kept of a rollout: packed into 61 bytes, and as a tuple while its task is looked at."""
+    """What is kept of a rollout: packed into 49 bytes with the number of its task, and as a tuple while that is looked at."""
 
     reward: float
     length: int  # output tokens, or characters where the endpoint did not count
     answer: int
     prompt: int
-    repeat: int
+    repeat: int  # for the choice among equals
     offset: int
     line: int
     cut: bool
+    place: int
     task: int | str
 
 
-PACKED = Struct("=dqqqqqq?")  # without the task
+PACKED = Struct("=dIqqIqI?")  # up to ``cut``
+MOST = 2**32 - 1
 
 
 def read(run: Rollouts, reasoning: str) -> tuple[bytearray, array, list, Counter]:
@@ -47,12 +49,14 @@ def read(run: Rollouts, reasoning: str) -> tuple[bytearray, array, list, Counter
         length, repeat = tokens_of(row), row.get(REPEAT)
         if length is None:
             length = sum(len(message["content"]) for message in answer)
-        repeat = repeat if type(repeat) is int and abs(repeat) < 2**63 else number
+        repeat = repeat if type(repeat) is int else number
         if prompt != asked:  # mostly the same as in the row before, as are the tools
             asked, prompt_key = prompt, messages_key(prompt)
         if tools != offered:
             offered, tools_key = tools, hash(frozen(tools))
-        packed += PACKED.pack(row["reward"], length, answer_of(answer), prompt_key ^ tools_key, repeat, offset, number, cut_off(row) is not None)
+        packed += PACKED.pack(
+            row["reward"], min(length, MOST), answer_of(answer), prompt_key ^ tools_key, repeat & MOST, offset, number & MOST, cut_off(row) is not None
+        )
         tasks.append(task)
     return packed, tasks, list(seen.tasks), reasons
 
@@ -98,26 +102,33 @@ def pairs_of(entries: list[Entry], args) -> list[tuple[Entry, Entry]] | str:
     return wanted
 
 
-def evened(pairs: list[tuple[Entry, Entry]], bias: float) -> list[tuple[Entry, Entry]]:
-    """The pairs without as many of the most uneven ones as make one side the longer one at most ``bias`` times as often."""
-    few, many = sorted(([p for p in pairs if p[0].length > p[1].length], [p for p in pairs if p[0].length < p[1].length]), key=len)
-    many.sort(key=lambda pair: abs(pair[0].length - pair[1].length))
-    dropped = {id(pair) for pair in many[int(bias * len(few)):]}
-    return [pair for pair in pairs if id(pair) not in dropped]
+def evened(more: array, bias: float) -> list[int]:
+    """Which pairs stay if one side may be the longer one at most ``bias`` times as often: without the most uneven ones.
+
+    ``more``: how much longer the chosen answer of each pair is.
+    """
+    few, many = sorted(([n for n, by in enumerate(more) if by > 0], [n for n, by in enumerate(more) if by < 0]), key=len)
+    many.sort(key=lambda number: abs(more[number]))
+    dropped = set(many[int(bias * len(few)):])
+    return [number for number in range(len(more)) if number not in dropped]
 
 
 def dpo(args) -> int:
     # First pass: reward, length, answer and place of each rollout. Second pass: read the chosen ones again.
     run = Rollouts(args.rollouts)
     packed, tasks, names, reasons = read(run, args.reasoning)
-    wanted, lost = [], Counter()
-    for task, places in sorted(by_task(tasks, len(names)), key=lambda entry: (isinstance(names[entry[0]], str), names[entry[0]])):
-        found = pairs_of([Entry(*PACKED.unpack_from(packed, place * PACKED.size), names[task]) for place in places], args)
+    entry = lambda place, task: Entry(*PACKED.unpack_from(packed, place * PACKED.size), place, task)  # noqa: E731
+    chosen, rejected, more, lost = array("I"), array("I"), array("q"), Counter()
+    for task, places in by_task(tasks, len(names), sorted(range(len(names)), key=lambda task: (isinstance(names[task], str), names[task]))):
+        found = pairs_of([entry(place, names[task]) for place in places], args)
         if isinstance(found, str):
             lost[found] += 1
-        else:
-            wanted += found
-    count, wanted = len(wanted), evened(wanted, args.max_bias) if args.max_bias else wanted
+            continue
+        for best, worst in found:
+            chosen.append(best.place)
+            rejected.append(worst.place)
+            more.append(best.length - worst.length)
+    count, wanted = len(more), evened(more, args.max_bias) if args.max_bias else range(len(more))
     print(f"{args.rollouts}: {run.count} rollouts of {len(names)} tasks\n{listed(run, reasons)}", end="")
     for reason, number in lost.most_common():
         print(f"  {number} tasks without a pair: {reason}")
@@ -127,15 +138,17 @@ def dpo(args) -> int:
         return fail("--max-bias leaves no pair, nothing written: one side is always the longer one. Collect more rollouts")
     if not wanted:
         return fail("no pair, nothing written. Did a filter remove the failures? Pairs need good and bad rollouts of one task")
+    longer, lengths = Counter(), [0, 0]
     with writing(args.output) as out, open(args.rollouts, "rb") as file:
-        for best, worst in wanted:
+        for number in wanted:
+            best, worst = entry(chosen[number], None), entry(rejected[number], None)
             row = dpo_row(row_at(file, best.offset), row_at(file, worst.offset), args.reasoning, (args.rollouts, best.line), (args.rollouts, worst.line))
             out.write(dumps(row, numbers_in(row)))
+            longer["chosen" if best.length > worst.length else "rejected" if best.length < worst.length else "neither"] += 1
+            lengths = [lengths[0] + best.length, lengths[1] + worst.length]
     print(f"{args.output}: {len(wanted)} pairs")
-    longer = Counter("chosen" if b.length > w.length else "rejected" if b.length < w.length else "neither" for b, w in wanted)
-    lengths = [sum(pair[side].length for pair in wanted) / len(wanted) for side in (0, 1)]
     print(
         f"  longer: chosen {longer['chosen']}, rejected {longer['rejected']}, neither {longer['neither']}; "
-        f"mean tokens: chosen {lengths[0]:.1f}, rejected {lengths[1]:.1f}"
+        f"mean tokens: chosen {lengths[0] / len(wanted):.1f}, rejected {lengths[1] / len(wanted):.1f}"
     )
     return 0

@@ -6,7 +6,7 @@ import functools
 import math
 import re
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from rollouts import CALL_ITEMS, RESULT_ITEMS, answer_key, arguments_in, cut_off, field_of, key_of, list_of, said, text_in, tokens_of, tools_offered, unmeasured, unanswered
 
@@ -47,8 +47,11 @@ class Tasks:
             self.low[task], self.high[task] = min(self.low[task], reward), max(self.high[task], reward)
 
 
-def by_task(tasks: array, count: int) -> Iterator[tuple[int, array]]:
-    """Each task with the places of its rollouts in the order of the file, from the task of each place. Takes 4 bytes a rollout."""
+def by_task(tasks: array, count: int, wanted: Iterable[int] | None = None) -> Iterator[tuple[int, array]]:
+    """Each task with the places of its rollouts in the order of the file, from the task of each place. Takes 4 bytes a rollout.
+
+    ``wanted`` gives the order of the tasks, if it is not that of the file.
+    """
     ends = array("I", bytes(4 * (count + 1)))
     for task in tasks:
         ends[task + 1] += 1
@@ -58,7 +61,8 @@ def by_task(tasks: array, count: int) -> Iterator[tuple[int, array]]:
     for place, task in enumerate(tasks):
         order[free[task]] = place
         free[task] += 1
-    for task in range(count):
+    del free
+    for task in range(count) if wanted is None else wanted:
         yield task, order[ends[task]:ends[task + 1]]
 
 
