@@ -197,6 +197,18 @@ def test_hashes_are_a_set() -> None:
 JUNK = [None, True, 0, -1, 1.5, float("nan"), 10**30, "", "<think>a", "x</think>", "\ud800", [], {}, [[]], [{}], [None], {"a": []}, "tool", "user", "reasoning", "function_call", [1, "a"]]
 
 
+@pytest.mark.parametrize("tasks", [range(3000), range(2999, -1, -1), [10**30, 7, "7", 0, 2**40, -1, 400, "a", 399, 256, 255], random.Random(3).sample(range(10**6), 500)])
+def test_tasks_are_numbered_as_they_come(tasks: list) -> None:
+    """As a dict would, whatever they are and in whatever order: close together or far apart, asked for again or not."""
+    ours, own = reader.Numbers(), {}
+    for task in (*tasks, *reversed(tasks), 5, "x"):
+        assert ours.get(task) == own.get(task)
+        assert ours.add(task) == own.setdefault(task, len(own)) and len(ours) == len(own)
+    assert list(ours) == list(own)
+    if list(tasks) == list(range(3000)):
+        assert set(ours.others) == {"x"} and len(ours.close) * ours.close.itemsize <= 12_000
+
+
 def mutated(value: object, chance: random.Random) -> object:
     """A value in which parts are gone, changed or in another order."""
     if chance.random() < 0.12:

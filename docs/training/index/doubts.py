@@ -28,6 +28,7 @@ VERDICTS = RIGHT | WRONG | set(PARTS)
 PLAIN = re.compile(r"[\w.,%$€-]+(?: [\w.,%$€-]+)?")
 SAID_OTHERWISE = frozenset(("true", "false", "yes", "no", "none"))
 
+MOST = 2**32 - 1
 EDGES = " .!?\"'`*\t\n\v\f\r\x1c\x1d\x1e\x1f"
 
 
@@ -132,43 +133,44 @@ def holds(text: str, word: str) -> bool:
 
 
 class Repeats:
-    """Answers seen before, in 32 bytes a rollout: copies of one response, and one answer with different rewards."""
+    """Answers seen before, in 24 bytes a rollout: copies of one response, and one answer with different rewards."""
 
     def __init__(self) -> None:
-        self.ids, self.answers, self.ours, self.rewards = array("q"), array("q"), array("q"), array("d")
+        # Hashes. What is only compared within one id, or within the equal answers of one task, needs 32 bits of them.
+        self.ids, self.answers, self.ours, self.rewards = array("q"), array("I"), array("q"), array("I")
 
     def add(self, task: object, response_id: object, answer: int, reward: float | None) -> None:
         """``answer`` is a hash of what was said and called; a rollout without a reward has None."""
         if response_id and isinstance(response_id, str):
             self.ids.append(hash(response_id))
-            self.answers.append(answer)
+            self.answers.append(answer & MOST)
         if reward is not None:
             self.ours.append(hash((task, answer)))
-            self.rewards.append(reward)
+            self.rewards.append(hash((reward,)) & MOST)
 
     @staticmethod
     def grouped(keys: array, values: array):
-        """Key -> [how often, first value, whether all values are equal]; in passes, so that the table stays small."""
-        passes = 1 + len(keys) // 200_000
+        """(how often, whether all its values are equal) of each key that is there twice; in passes, so that the table stays small."""
+        passes = 1 + len(keys) // 128_000
         for turn in range(passes):
-            seen: dict[int, list] = {}
+            first, again = {}, {}
             for key, value in zip(keys, values):
-                if key % passes == turn:
-                    known = seen.get(key)
-                    if known is None:
-                        seen[key] = [1, value, True]
-                    else:
-                        known[0] += 1
-                        known[2] = known[2] and known[1] == value
-            yield from seen.values()
+                if key % passes != turn:
+                    continue
+                if key in first:
+                    count, equal = again.get(key, (1, True))
+                    again[key] = count + 1, equal and first[key] == value
+                else:
+                    first[key] = value
+            yield from again.values()
 
     def copied(self) -> tuple[int, int]:
         """(rollouts that repeat the response of another one, rollouts with an id).
 
         Some agents give every response of a task the same id: it counts only if all its answers are equal.
         """
-        return sum(count - 1 for count, _, equal in self.grouped(self.ids, self.answers) if equal), len(self.ids)
+        return sum(count - 1 for count, equal in self.grouped(self.ids, self.answers) if equal), len(self.ids)
 
     def unequal(self) -> tuple[int, int]:
         """(rollouts whose answer got another reward in another repeat of their task, rollouts with a reward)."""
-        return sum(count for count, _, equal in self.grouped(self.ours, self.rewards) if not equal), len(self.ours)
+        return sum(count for count, equal in self.grouped(self.ours, self.rewards) if not equal), len(self.ours)

@@ -86,19 +86,55 @@ class Hashes:
         return True
 
 
+class Numbers:
+    """Numbers tasks from 0, in the order in which they come. Whole numbers that lie close together, as Gym's do, take 4 bytes each, not 100."""
+
+    def __init__(self) -> None:
+        self.count, self.close, self.others = 0, array("i"), {}  # close: the number of the task at this place, or -1
+
+    def get(self, task: int | str) -> int | None:
+        if type(task) is int and 0 <= task < len(self.close) and (number := self.close[task]) >= 0:
+            return number
+        return self.others.get(task) if self.others else None
+
+    def add(self, task: int | str) -> int:
+        number = self.get(task)
+        if number is None:
+            number = self.count
+            self.count += 1
+            if type(task) is int and 0 <= task < 256 + 16 * number:
+                if task >= len(self.close):
+                    self.close.frombytes(b"\xff" * self.close.itemsize * (task + 1 - len(self.close)))
+                self.close[task] = number
+            else:
+                self.others[task] = number
+        return number
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __iter__(self) -> Iterator[int | str]:
+        """The tasks in the order of their numbers."""
+        tasks: list = [None] * self.count
+        for task, number in enumerate(self.close):
+            if number >= 0:
+                tasks[number] = task
+        for task, number in self.others.items():
+            tasks[number] = task
+        return iter(tasks)
+
+
 class Seen:
     """Numbers the tasks of a file, and tells a task and repeat that was there before. One integer per task, whose bits are its repeats."""
 
     def __init__(self, path: Path | str) -> None:
-        self.path, self.more = path, Hashes()
-        self.tasks: dict[int | str, int] = {}  # in the order of the file
+        self.path, self.more, self.tasks = path, Hashes(), Numbers()
         self.bits: list[int] = []
 
     def add(self, number: int, row: dict) -> int:
         """The number of the row's task, from 0. Raises BadInput for a duplicate; without a repeat number, only the same row again is one."""
         task, repeat = key_of(row)
-        bits = self.bits
-        place = self.tasks.setdefault(task, len(bits))
+        bits, place = self.bits, self.tasks.add(task)
         if place == len(bits):
             bits.append(0)
         if repeat is not None and 0 <= repeat < 4096:

@@ -5,7 +5,7 @@
     quality = measure(Path("results/baseline/rollouts.jsonl"))
     quality["metrics"]["reward"]  # {"value": 0.482, "se": 0.028, "n": 112}
 
-Kept of a rollout is about 32 bytes, of a task about 400.
+Kept of a rollout are 24 bytes, of a task about 100.
 """
 
 from __future__ import annotations
@@ -15,13 +15,15 @@ import os
 from array import array
 from collections import Counter, defaultdict
 from datetime import datetime, timezone
+from itertools import pairwise, repeat
+from math import isnan, nan
 from pathlib import Path
 from typing import NamedTuple
 
 from doubts import Repeats, contradiction
 from noise import intervals, mean, share
 from rollouts import (
-    LISTS, REPEAT, TASK, BadInput, Rollouts, Seen, answer_in, brief, call_in_text, cut_off, dict_of, field_of, key_of, lines, loads, masked, may_think, names_of,
+    LISTS, REPEAT, TASK, BadInput, Numbers, Rollouts, Seen, answer_in, brief, call_in_text, cut_off, dict_of, field_of, key_of, lines, loads, masked, may_think, names_of,
     number_of, prompt_key, prompt_of, said, strict, task_of, tokens_of, tools_offered, unmeasured,
 )
 from rollouts import group_of as environment_of
@@ -132,50 +134,63 @@ def look(row: dict, success: float = 1.0) -> Look:
 
 
 class Sums:
-    """What is kept of the rollouts of one group: for each task how many, and for each metric how many lack it and their sum."""
+    """What is kept of the rollouts of one group: for each task how many, and for each metric their sum and how many lack it.
 
-    REWARD, ANSWER, METRIC = 1, 3, 5  # places in a task's stretch: first reward, whether another came; the same for answers; metrics
-    STRIDE = METRIC + 2 * len(LOOKED)
-    NOTHING = (0.0,) * STRIDE
+    A metric takes memory once it is something else than zero: mostly a task needs some 100 bytes.
+    """
 
     def __init__(self) -> None:
-        self.place: dict[object, int] = {}
-        self.data = array("d")
+        self.tasks = Numbers()
+        self.count, self.answer, self.reward = array("I"), array("Q"), array("d")  # rollouts, the first answer, the first reward
+        self.answers, self.rewards = bytearray(), bytearray()  # whether another one came
+        self.total, self.lacking = [None] * len(LOOKED), [None] * len(LOOKED)
         self.squares = [0.0] * len(LOOKED)
 
+    def begin(self, answer: int) -> None:
+        for column, start in ((self.count, 0), (self.answer, answer), (self.reward, nan), (self.answers, 0), (self.rewards, 0)):
+            column.append(start)
+        for column in (*self.total, *self.lacking):
+            if column:
+                column.append(0)
+
+    def column(self, columns: list, number: int, kind: str) -> array:
+        """A column that begins with zeros."""
+        columns[number] = array(kind, bytes(array(kind).itemsize * len(self.count)))
+        return columns[number]
+
     def add(self, task: object, numbers: tuple, answer: int) -> None:
-        data, start, reward, squares = self.data, self.place.get(task), numbers[0], self.squares
-        if start is None:
-            start = self.place[task] = len(data)
-            data.extend(self.NOTHING)
-            data[start + 3] = answer
-        elif data[start + 3] != answer:
-            data[start + 4] = 1.0
-        if reward is not None:
-            if data[start] == data[start + 5]:  # no rollout of the task had a reward before
-                data[start + 1] = reward
-            elif data[start + 1] != reward:
-                data[start + 2] = 1.0
-        data[start] += 1
-        at = start + 5
+        place, reward, total, squares = self.tasks.add(task), numbers[0], self.total, self.squares
+        if place == len(self.count):
+            self.begin(answer)
+        elif self.answer[place] != answer:
+            self.answers[place] = 1
+        if reward is not None and reward != self.reward[place]:
+            if isnan(self.reward[place]):  # no rollout of the task had a reward before
+                self.reward[place] = reward
+            else:
+                self.rewards[place] = 1
+        self.count[place] += 1
         for number, value in enumerate(numbers):
             if value:
-                data[at + 1] += value
+                (total[number] or self.column(total, number, "d"))[place] += value
                 squares[number] += value * value
             elif value is None:
-                data[at] += 1
-            at += 2
+                (self.lacking[number] or self.column(self.lacking, number, "I"))[place] += 1
 
     def of(self, number: int) -> list[tuple[int, float]]:
         """(how many, their sum) of a metric for each task that has it."""
-        rows, lacking, total = (self.data[at :: self.STRIDE] for at in (0, self.METRIC + 2 * number, self.METRIC + 2 * number + 1))
-        return [(int(n - less), value) for n, less, value in zip(rows, lacking, total) if n > less]
+        columns = zip(self.count, self.lacking[number] or repeat(0), self.total[number] or repeat(0.0))
+        return [(count - less, total) for count, less, total in columns if count > less]
 
-    def alike(self, at: int, lacking: int | None) -> tuple[int, int]:
-        """(tasks whose repeats are all equal, tasks with repeats), of rewards or answers."""
-        data = self.data
-        repeated = [start for start in self.place.values() if data[start] - (0 if lacking is None else data[start + lacking]) > 1]
-        return sum(not data[start + at + 1] for start in repeated), len(repeated)
+    def same_rewards(self) -> tuple[int, int]:
+        """(tasks whose repeats all got the same reward, tasks with repeats that have one)."""
+        others = [other for count, less, other in zip(self.count, self.lacking[0] or repeat(0), self.rewards) if count - less > 1]
+        return others.count(0), len(others)
+
+    def same_answers(self) -> tuple[int, int]:
+        """(tasks whose repeats all gave the same answer, tasks with repeats)."""
+        others = [other for count, other in zip(self.count, self.answers) if count > 1]
+        return others.count(0), len(others)
 
 
 def counted(metric: dict | None, name: str) -> dict | None:
@@ -195,8 +210,8 @@ def metrics_of(groups: dict[str, Sums]) -> tuple[dict[str, dict], dict[str, dict
         every, squares = [pair for pairs in sums.values() for pair in pairs], sum(group.squares[number] for group in groups.values())
         whole[name] = counted(mean(every, squares), name)
         reward = intervals(every, squares) if name == "reward" else reward
-    for name, at, lacking in (("no_signal_share", Sums.REWARD, Sums.METRIC), ("same_answer_share", Sums.ANSWER, None)):
-        alike = {group: groups[group].alike(at, lacking) for group in single}
+    for name, same in (("no_signal_share", Sums.same_rewards), ("same_answer_share", Sums.same_answers)):
+        alike = {group: same(groups[group]) for group in single}
         for group in single:
             single[group][name] = share(*alike[group])
         whole[name] = share(sum(same for same, _ in alike.values()), sum(of for _, of in alike.values()))
@@ -249,23 +264,27 @@ def measure(rollouts: Path, by: str | None = None, success: float = 1.0) -> dict
     groups: dict[str, Sums] = defaultdict(Sums)
     repeats, rewards, models = Repeats(), Counter(), Counter()
     servers: dict[str, list] = defaultdict(lambda: [0, 0.0])
-    prompts: dict[object, str] = {}
+    prompts, staged = array("Q"), set()
     first: dict[str, str] = {}
     scored = listed = unprompted = 0
     aggregated = beside(rollouts, "_aggregate_metrics.json").exists()
     run, seen = Rollouts(rollouts), Seen(rollouts)
     for number, _, _, row in run:
-        seen.add(number, row)
-        task, response = task_of(row), row["response"]
+        known = len(seen.tasks)
+        new, task, response = seen.add(number, row) == known, task_of(row), row["response"]
         numbers, text, calls, against = look(row, success)
         reward = numbers[0]
         scored += reward is not None or numbers[MASKED] > 0  # a row without a reward has no score
         listed += numbers[EMPTY] is None
         models[response.get("model") if type(response.get("model")) is str else "None"] += 1
-        if task not in prompts:
-            prompts[task] = prompt_key(row)
-            unprompted += not prompt_of(row)
-        # 52 bits: exact in the array's floating-point numbers. What was not read is like nothing else.
+        if new:
+            stage = row.get("stage_index") is not None  # the stages of a task have one prompt
+            if task not in staged and not (stage and seen.tasks.get(task) is not None):
+                prompts.append(int(prompt_key(row), 16))
+                unprompted += not prompt_of(row)
+            if stage:
+                staged.add(task)
+        # What was not read is like nothing else.
         answer = hash(number if numbers[EMPTY] is None else (text.strip(), *calls_key(calls))) & (1 << 52) - 1
         groups[group_of(row, by)].add(task, numbers, answer)
         repeats.add(task, response.get("id"), answer, reward)
@@ -281,13 +300,17 @@ def measure(rollouts: Path, by: str | None = None, success: float = 1.0) -> dict
         if numbers[CALL_IN_TEXT] and "call in text" not in first:
             first["call in text"] = f"task {task}, repeat {key_of(row)[1]}"
 
+    del seen  # from here on, what is known of all rollouts is made small
+    (copied, unequal), repeats = (repeats.copied(), repeats.unequal()), None
+    prompts = sorted(prompts)
     (metrics, single, reward), notes = metrics_of(groups), run.notes()
     if listed:
         notes.append(f"of {listed} rollouts text and calls are not measured: {LISTS}")
-    for name, (count, of) in (("copied_share", repeats.copied()), ("two_rewards_share", repeats.unequal())):
+    for name, (count, of) in (("copied_share", copied), ("two_rewards_share", unequal)):
         metrics[name] = share(count, of)
     # Agents that bring the prompt leave it out of the row: of these tasks nothing is known.
-    metrics["same_prompt_share"] = share(len(prompts) - len(set(prompts.values())) - max(0, unprompted - 1), len(prompts) - unprompted)
+    again = sum(one == other for one, other in pairwise(prompts))
+    metrics["same_prompt_share"] = share(again - max(0, unprompted - 1), len(prompts) - unprompted)
     for name, lacking in (("copied_share", "response.id"), ("same_prompt_share", "prompt")):
         if not metrics[name]:
             notes.append(f"{name} is unknown: no rollout has a {lacking}")
@@ -306,7 +329,7 @@ def measure(rollouts: Path, by: str | None = None, success: float = 1.0) -> dict
         "finished": datetime.fromtimestamp(os.path.getmtime(rollouts), timezone.utc).isoformat(timespec="seconds"),
         "model": ", ".join(sorted(models)), "planned": planned, "scored": scored, "tasks": len(prompts),
         # The same tasks in any order have the same fingerprint. Runs with another one are not comparable.
-        "tasks_fingerprint": hashlib.sha256("".join(sorted(prompts.values())).encode()).hexdigest()[:12],
+        "tasks_fingerprint": hashlib.sha256(b"".join(b"%016x" % prompt for prompt in prompts)).hexdigest()[:12],
         "failures": dict(classes), "issues": issues, "rewards": rounded(rewards),
         "intervals": reward,
         "doubts": doubts_of(metrics, first), "notes": notes,
