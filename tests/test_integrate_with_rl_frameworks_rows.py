@@ -135,6 +135,49 @@ import json
 pathlib.Path("bare.jsonl").write_text("".join(json.dumps(row) + "\\n" for row in bare))
 found = loader_checks.check_dpo(bare, trainer_loaders.ms_swift_dpo(pathlib.Path("bare.jsonl"), tokenizer), tokenizer)[1]
 assert found["tool calls lost"] and found["turns whose end is outside of the loss"], found
+
+# What the tabs say of settings and templates.
+trainer_loaders.ms_swift = real
+assert trainer_loaders.llamafactory_sft(file("llamafactory_sft.jsonl"), tokenizer)[0][1].startswith("Shown sum.<|im_end|>"), "what the converter tells of"
+import functools, llamafactory.hparams, swift.template, trl
+llamafactory.hparams.DataArguments = functools.partial(llamafactory.hparams.DataArguments, mask_history=True)
+assert [loss for _, loss in trainer_loaders.llamafactory_sft(file("llamafactory_sft.jsonl"), tokenizer)][0].split("<|im_end|>")[0] == "The sum is six."
+assert trainer_loaders.torchtune_sft(file("torchtune_sft.jsonl"), tokenizer)[2][1].startswith("<|im_start|>assistant\\nFour it is.")
+given = swift.template.get_template
+for name, start in (("qwen3", "<think>\\n\\n</think>\\n\\nFour it is."), ("qwen3_nothinking", "Four it is.")):
+    swift.template.get_template = lambda *more, **named: given(*more, **named | {"template_type": name})
+    assert trainer_loaders.ms_swift_sft(file("ms-swift_sft.jsonl"), tokenizer)[2][1].startswith(start), name
+swift.template.get_template = given
+assert "You are Qwen, created by" in trainer_loaders.ms_swift_sft(file("ms-swift_sft.jsonl"), tokenizer)[2][0]
+templates = pathlib.Path(trl.__file__).parent / "chat_templates"
+rows = [row for *_, row in lines(file("axolotl_sft.jsonl"))]
+for name, wanted in (("qwen3", 1), ("qwen3_instruct_2507", 0)):
+    tokenizer.chat_template = (templates / f"{name}.jinja").read_text()
+    found = loader_checks.check_sft(rows, trainer_loaders.axolotl_sft(file("axolotl_sft.jsonl"), tokenizer), tokenizer)[1]
+    assert found["marks that open a thought outside of the loss"] == wanted, (name, found)
+import axolotl.prompt_strategies.chat_template as strategies
+load, keys = strategies.load, {key: key for key in ("role", "content", "tool_calls", "name", "tool_call_id")}
+strategies.load = lambda tokenizer, cfg, data: load(tokenizer, cfg | {"eot_tokens": []}, data | {"message_property_mappings": keys})
+tokenizer.chat_template = (templates / "gemma4_v5.jinja").read_text()
+assert "found lower shelf" in trainer_loaders.axolotl_sft(file("axolotl_sft.jsonl"), tokenizer)[1][1]
+
+# Joined environments: datasets gives all tools the key order of the first one, if they are no text; and its columns are those of the first 10 MB.
+tokenizer, path = practice_policy.tokenizer(), pathlib.Path("joined.jsonl")
+said = [{"role": "user", "content": "Q"}, {"role": "assistant", "content": "A"}]
+tools = [[{"type": "function", "function": one}] for one in ({"name": "f", "description": "d"}, {"description": "e", "name": "g"})]
+for wanted, form in ((1, lambda own: own), (0, json.dumps)):
+    path.write_text("".join(json.dumps({"messages": said, "tools": form(own)}) + "\\n" for own in tools))
+    found = check_loaders.check_sft(check_loaders.rows_in(path, ("messages",)), check_loaders.trl_sft(path, tokenizer), tokenizer)[1]
+    assert found["sequences that differ from the conversation rendered at once"] == wanted, found
+from datasets import load_dataset
+for late in (False, True):
+    many = [json.dumps({"messages": said, "filling": "x" * 2000})] * 6000
+    many.insert(6000 if late else 0, json.dumps({"messages": [said[0], said[1] | {"training": False}], "filling": ""}))
+    path.write_text("\\n".join(many) + "\\n")
+    try:
+        assert len(load_dataset("json", data_files=str(path), split="train")) == 6001 and not late
+    except Exception as error:
+        assert late and "Couldn't cast" in str(error.__cause__), error
 """
 
 
@@ -150,7 +193,7 @@ def test_answers_in_the_prompt_are_in_no_trainers_loss(folder: Path, gym_python:
              rollout(1, books, *look("b", "lower shelf"), told("<think>Learned thought.</think>It lies downstairs."), tools=tools),
              rollout(1, books, told("I do not know at all."), reward=0.0, repeat=1, tools=tools), rollout(2, [user("2+2?")], told("Four it is."))]
     write(folder, "shots.jsonl", *given)
-    for kind, trainers in (("sft", ("trl", "ms-swift", "axolotl", "verl")), ("dpo", ("ms-swift",) * 2 + ("trl",))):
+    for kind, trainers in (("sft", ("trl", "ms-swift", "axolotl", "verl", "llamafactory", "torchtune")), ("dpo", ("ms-swift",) * 2 + ("trl",))):
         command = [gym_python, "convert_for_trainers.py", kind, "shots.jsonl", "--for", *trainers, "-o", "out"]
         assert subprocess.run(command, cwd=folder, capture_output=True).returncode == 0
     checked = subprocess.run([TRAINERS, "-c", IN_LOSS], cwd=folder, capture_output=True, text=True)
