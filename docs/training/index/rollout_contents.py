@@ -21,7 +21,13 @@ LISTS = "the output is a list of lists: an agent with return_transitions: true w
 
 def brief(text: object) -> str:
     """What a row says, on one line and not too long; what would steer a terminal as its escapes."""
-    return CONTROL.sub(lambda found: ascii(found[0])[1:-1], " ".join(str(text).split())[:120])
+    text = str(text)
+    return _brief(text) if len(text) < 120 else _brief.__wrapped__(text)  # mostly the name of a few environments
+
+
+@lru_cache(256)
+def _brief(text: str) -> str:
+    return CONTROL.sub(lambda found: ascii(found[0])[1:-1], " ".join(text.split())[:120])
 
 
 def type_of(value: object) -> str:

@@ -98,14 +98,17 @@ class Numbers:
         return self.others.get(task) if self.others else None
 
     def add(self, task: int | str) -> int:
-        number = self.get(task)
+        close = self.close
+        if type(task) is int and 0 <= task < len(close) and (number := close[task]) >= 0:  # as in get: a call less for every rollout
+            return number
+        number = self.others.get(task) if self.others else None
         if number is None:
             number = self.count
             self.count += 1
             if type(task) is int and 0 <= task < 256 + 16 * number:
-                if task >= len(self.close):
-                    self.close.frombytes(b"\xff" * self.close.itemsize * (task + 1 - len(self.close)))
-                self.close[task] = number
+                if task >= len(close):
+                    close.frombytes(b"\xff" * close.itemsize * (task + 1 - len(close)))
+                close[task] = number
             else:
                 self.others[task] = number
         return number

@@ -139,7 +139,7 @@ def dpo(args) -> int:
     if not wanted:
         return fail("no pair, nothing written. Did a filter remove the failures? Pairs need good and bad rollouts of one task")
     longer, lengths = Counter(), [0, 0]
-    with writing(args.output) as out, open(args.rollouts, "rb") as file:
+    with writing(args.output) as out, open(args.rollouts, "rb", 1 << 14) as file:
         for number in wanted:
             best, worst = entry(chosen[number], None), entry(rejected[number], None)
             row = dpo_row(row_at(file, best.offset), row_at(file, worst.offset), args.reasoning, (args.rollouts, best.line), (args.rollouts, worst.line))

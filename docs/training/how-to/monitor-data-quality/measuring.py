@@ -117,10 +117,12 @@ def look(row: dict, success: float = 1.0) -> Look:
     output = row["response"].get("output")
     told = not output or type(output) is list and type(output[0]) is dict
     reward = against = None
+    answer, last = text, texts[-1] if texts else ""
+    if may_think(text) or len(texts) > 1:
+        answer, last = "\n".join(map(answer_in, texts)), answer_in(last)
     if unmeasured(row) is None:
         reward = float(row["reward"])
-        against = contradiction(row, answer_in(texts[-1]) if texts else "", calls, reward, success)
-    answer = "\n".join(map(answer_in, texts)) if may_think(text) else text
+        against = contradiction(row, last, calls, reward, success)
     names = names_of(tools_offered(row)) if "{" in answer or "[" in answer else ()
     latency = number_of(dict_of(row, "ng_perf"), "total_latency_ms")
     scored = reward is not None
