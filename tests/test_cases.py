@@ -96,7 +96,7 @@ INTEGRATE: list[tuple[str, str, int, str, Callable[[list[dict]], bool]]] = [
     ("chat_image", CONVERT, 1, "content of type image_url", nothing),
     ("chat_legacy_function_call_last", CONVERT, 1, "a legacy function_call", nothing),
     ("chat_tool_schema_flat", CONVERT, 0, "1 out", lambda rows: rows[0]["tools"][0]["function"]["name"] == "weather"),
-    ("chat_tools_json_string", CONVERT, 2, "tools are a string", nothing),
+    ("chat_tools_json_string", CONVERT, 0, "1 out", lambda rows: rows[0]["tools"][0]["function"]["name"] == "weather"),
     ("same_rollout_twice", CONVERT, 2, "task 0, repeat 0 is there twice", nothing),
     ("same_rollout_twice", PAIRS, 2, "task 0, repeat 0 is there twice", nothing),
     ("sft_prompt_completion_strings", CONVERT, 2, ":1: prompt is a string, not a list of messages", nothing),
