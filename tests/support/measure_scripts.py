@@ -101,7 +101,8 @@ def unpack(folder: Path, commit: str | None) -> Path:
         subprocess.run(["tar", "-x", "-C", source], input=packed, check=True)
     for name in {name for name, _ in COMMANDS.values()}:
         for part in ("index", name):
-            shutil.copytree((source if commit else ROOT) / TRAINING / part, folder / name, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
+            given = (source if commit else ROOT) / TRAINING / part  # of a commit, links may lead out of what was unpacked
+            shutil.copytree(given, folder / name, dirs_exist_ok=True, ignore_dangling_symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
     return folder
 
 
