@@ -87,9 +87,14 @@ def cost(command: list, folder: Path, environment: dict) -> tuple[float, float]:
     )
     done = subprocess.run([sys.executable, "-c", program, *map(str, command)], cwd=folder, env=environment, capture_output=True, text=True)
     code, seconds, peak = done.stdout.split()
-    if code not in ("0", "1"):
+    if code not in ("0", "1") or "Traceback" in done.stderr:
         sys.exit(f"{' '.join(map(str, command))} ended with {code}: {done.stderr[-500:]}")
     return float(seconds), float(peak)
+
+
+def needless(folder: str, names: list[str]) -> list[str]:
+    """What is not copied: compiled files, and links that lead out of what was unpacked of a commit."""
+    return [name for name in names if name == "__pycache__" or not Path(folder, name).exists()]
 
 
 def unpack(folder: Path, commit: str | None) -> Path:
@@ -101,8 +106,7 @@ def unpack(folder: Path, commit: str | None) -> Path:
         subprocess.run(["tar", "-x", "-C", source], input=packed, check=True)
     for name in {name for name, _ in COMMANDS.values()}:
         for part in ("index", name):
-            given = (source if commit else ROOT) / TRAINING / part  # of a commit, links may lead out of what was unpacked
-            shutil.copytree(given, folder / name, dirs_exist_ok=True, ignore_dangling_symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree((source if commit else ROOT) / TRAINING / part, folder / name, dirs_exist_ok=True, ignore=needless)
     return folder
 
 
