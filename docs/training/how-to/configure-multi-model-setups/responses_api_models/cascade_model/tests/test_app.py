@@ -1,4 +1,4 @@
-"""The cascade without a network: each model server is a list of answers."""
+"""The cascade without a network: each model server is one fixed answer."""
 
 import asyncio
 
