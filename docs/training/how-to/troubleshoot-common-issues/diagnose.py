@@ -1,4 +1,4 @@
-"""Collects what somebody needs who is to help you with NeMo Gym into one report, without secrets.
+"""Collects what somebody needs who is to help you with NeMo Gym into one report, less what looks like a secret.
 
 Versions, limits, ports, servers, the model endpoint, the resolved configuration, the failures of a run and the last errors
 of its logs. Start it with the Python that has Gym installed, in the folder that you work in:
