@@ -1,4 +1,4 @@
-"""What a rollout is: the rows of a file, their kind and their task. With rollout_contents.py and jsonl.py the reader of all scripts.
+"""What a rollout is: the rows of a file, their kind and their task. With rollout_contents.py and jsonl.py the scripts' reader of rollouts.
 
     from rollouts import Rollouts, said, unusable, writing
 

@@ -1,4 +1,4 @@
-"""Train with TRL on the CPU: SFT, DPO, or GRPO on rollouts that Gym has collected.
+"""Train with TRL, on the CPU or with --gpu: SFT, DPO, or GRPO on rollouts that Gym has collected.
 
     trainers/bin/python train_trl.py sft converted/trl_sft.jsonl
     trainers/bin/python train_trl.py dpo converted/trl_dpo.jsonl

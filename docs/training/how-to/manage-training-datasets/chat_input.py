@@ -1,4 +1,4 @@
-"""Chat Completions rows as NeMo Gym task rows: each is converted whole, or refused with its reason.
+"""Chat Completions rows as NeMo Gym task rows: each is converted, or refused with its reason.
 
 Used by ``dataset_tool.py from-chat``. Standard library only.
 """

@@ -1,4 +1,4 @@
-"""Split, measure, record and convert the JSONL files that NeMo Gym trains on. Standard library only.
+"""Split, measure, record and convert JSONL files of tasks and training data. Standard library only.
 
     python dataset_tool.py split FILE        train and validation files that share no task
     python dataset_tool.py stats FILE...     rows, tasks, duplicates, lengths, groups, tasks in two files
