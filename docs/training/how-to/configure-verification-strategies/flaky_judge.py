@@ -1,4 +1,4 @@
-"""Serve a judge for practice: its rule can be read, and it fails when you tell it to, in the ways real judges do.
+"""Serve a judge for practice: its rule can be read, and it fails as real judges do, at every second prompt unless told otherwise.
 
     python flaky_judge.py [--port 8001] [--modes ok 429 ok hang ok html ok empty ok waffle ok 500]
     curl -s 127.0.0.1:8001/modes -d "ok"           # from now on: sound

@@ -1,4 +1,4 @@
-"""Properties that every verifier must have. Copy it into the tests/ folder of any server that has a VERIFIER_FIXTURE."""
+"""Properties that a verifier should have. Copy it into the tests/ folder of a server that has a VERIFIER_FIXTURE."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Pass or stop a run by limits from a TOML file, each with its reason; or, without a baseline, by limits that any run should keep.
+"""Pass or stop a run by limits from a TOML file, each with its reason; or, without a baseline, by limits that most runs should keep.
 
     python quality_gate.py results/baseline/rollouts.jsonl --fit-to-train            # healthy enough to train on?
     python quality_gate.py results/baseline/rollouts.jsonl --suggest limits.toml     # write limits from an accepted run

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Work through inbox/*.jsonl, oldest name first: split, collect, publish to ready/.
+# Work through inbox/*.jsonl in the order of their names: split, collect, publish.
 # Run it from cron: it continues where it was.
 #   continuous.sh [AGENT]       the agent for files whose rows name none
 #   SHARDS_PER_FILE=2           shards of a file, all at the same time

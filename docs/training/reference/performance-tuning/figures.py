@@ -202,7 +202,7 @@ def io_table(data: dict) -> str:
 VLLM = {
     "--max-num-seqs": ("sequences in one batch: the slots. The engine takes 1024 on GPUs of 70 GB or more other than the A100, else 256",
                        "lower it if preemptions grow"),
-    "--max-num-batched-tokens": ("tokens in one step, prompt and output. The engine takes 2048 to 16384, by GPU", "raise it for long prompts, lower it for steady latency"),
+    "--max-num-batched-tokens": ("tokens in one step, prompt and output. The engine takes 2048 or more, by GPU", "raise it for long prompts, lower it for steady latency"),
     "--max-model-len": ("longest prompt plus output", "set it to what your tasks use, so that the engine starts where a request of the model's full length would not fit"),
     "--gpu-memory-utilization": ("share of the GPU's memory for weights and cache", "raise it in steps of 0.02; lower it if two engines share a GPU"),
     "--enable-prefix-caching": ("prompts that begin alike are read once; on if the model allows it", "leave on; off only to measure without it"),

@@ -1,4 +1,4 @@
-"""Everything that this site measures on a GPU, in one sitting: starts engine and servers, runs each step within its limit.
+"""What this site measures on a GPU, a track at a time: starts engine and servers, runs each step within its limit.
 
     python campaign.py speed -o results --small DIR --big DIR            # rate, overhead, settings, faults: one GPU, 16 cores
     python campaign.py two -o results --small DIR --big DIR              # two GPUs: replicas against tensor parallel

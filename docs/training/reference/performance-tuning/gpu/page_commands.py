@@ -1,4 +1,4 @@
-"""Run the commands of the pages that need a GPU, as printed, with a small model in the place of theirs, and keep what came out.
+"""Run the commands of the pages that need a GPU, as printed, with other models in the place of theirs, and keep what came out.
 
     python page_commands.py -o h200/page_commands.json --model DIR --big DIR --rows DIR [--only trl verl]
 

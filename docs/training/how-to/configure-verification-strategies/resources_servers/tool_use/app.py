@@ -1,4 +1,4 @@
-"""Score one tool call: the right tool, the right arguments, and nothing else."""
+"""Score tool calls, where one is wanted: the right tool, the right arguments, and no second call."""
 
 import json
 from pathlib import Path

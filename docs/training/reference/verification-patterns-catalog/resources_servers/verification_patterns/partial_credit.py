@@ -1,4 +1,4 @@
-"""Partial credit: the share of right fields of a JSON record; only a whole record earns 1.0."""
+"""Partial credit: right fields of a JSON record less wrong ones; only a whole record earns 1.0."""
 
 import json
 from typing import ClassVar
