@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import statistics
+
 import pytest
 import style
-from page_figures import in_browser, missed, still
+from page_figures import HOME, MEDIAN_WORDS, in_browser, missed, still
 from site_map import PAGES, SourcePage
 
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -13,6 +15,10 @@ every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 @every_page
 def test_a_page_keeps_its_limits(page: SourcePage) -> None:
     assert missed(page, still(page)) == {}
+
+
+def test_the_median_guide_keeps_its_length() -> None:
+    assert statistics.median(still(page)["words"] for page in PAGES if page.type == "guide" and page.name != HOME) <= MEDIAN_WORDS
 
 
 @pytest.mark.live
