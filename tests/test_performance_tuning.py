@@ -211,6 +211,7 @@ def test_the_model_got_better() -> None:
         assert found["mean"] - found["half_interval"] > before["mean"] + before["half_interval"]
         assert f"{found['mean']:.2f} ± {found['half_interval']:.2f}" in text
     assert its["sft_dpo"]["mean"] < its["sft_again"]["mean"]
+    assert f"{its['sft_3_dpo']['pairs']} pairs of the same rollouts; {its['sft_3_dpo_own']['pairs']} of rollouts by the model after SFT" in text
     assert max(its["sft_3_dpo"]["mean"], its["sft_3_dpo_own"]["mean"]) < its["sft_3"]["mean"]
     assert all(0.01 < its[name]["mean"] - its["sft_3"]["mean"] < 0.025 < its[name]["half_interval"] for name in ("sft_3_dpo_slow", "sft_3_dpo_own_slow"))
 

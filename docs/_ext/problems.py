@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 HOME = "training/how-to/troubleshoot-common-issues"
 # Who prints the message: what ``:by:`` accepts, and how a reader knows it.
 PRINTED_BY = {
-    "command": "any `gym` command, while it reads the configuration",
+    "command": "a `gym` command, mostly while it reads the configuration",
     "data": "`gym dataset`",
     "servers": "the servers (`gym env start`)",
     "run": "`gym eval run`",
