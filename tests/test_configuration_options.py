@@ -79,6 +79,9 @@ def test_the_page_of_changes_links_each_of_them(html: dict[str, str]) -> None:
         for name in changes[kind]["removed"]:
             assert name.rpartition(".")[2] in text
     assert len(changes["Settings"]["added"]) > 100
+    rows = {row.split()[0]: row for row in re.findall(r"(?s)<tr.*?</tr>", page) for row in [re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", row)).strip()] if row}
+    assert " now set by Gym " in rows["OTEL_EXPORTER_OTLP_HEADERS"], "a variable of another library may have worked before"
+    assert " new " in rows["NEMO_GYM_BENCH_DIR"]
     assert "x-api-key=..." in text, "the dots of an example are no end of a sentence"
 
 

@@ -69,3 +69,13 @@ def test_each_zip_holds_the_files_of_its_page(page: str) -> None:
     names = {name.partition("/")[2] for name in zipfile.ZipFile(archive).namelist()}
     assert names == {page_files.POINTER, *files_of(DOCS, page)}
     assert not any(part in page_files.LEFT_BEHIND for name in names for part in Path(name).parts)
+
+
+def test_a_configuration_is_described_by_the_first_sentence_of_its_comment(tmp_path: Path) -> None:
+    for name, text, told in (
+        ("two.yaml", "# Servers and a judge: each has\n# an address of its own. Nothing else.\na: 1\n", "Servers and a judge: each has an address of its own."),
+        ("run.sh", "#!/bin/bash\n# Run version 0.7 on each node\nset -e\n", "Run version 0.7 on each node"),
+        ("none.yaml", "a: 1\n", ""),
+    ):
+        (tmp_path / name).write_text(text, encoding="utf-8")
+        assert page_files.describe(tmp_path / name) == told
