@@ -27,7 +27,7 @@ SPHINX := $(BIN)/sphinx-build -c . -j auto -W -n --keep-going -q
 PYTEST := $(BIN)/python -m pytest
 PAGE_FILE = $(or $(wildcard docs/training/how-to/$(PAGE).md docs/training/reference/$(PAGE).md docs/training/reference/*/$(PAGE).md docs/training/$(PAGE).md),$(error There is no page named "$(PAGE)". Name one, for example PAGE=optimize-rollout-collection))
 
-.PHONY: help html livehtml check test test-page outputs facts faults measure bench findings newest linkcheck lock gym trainers browser slurm graphviz clean
+.PHONY: help html livehtml check test test-page outputs plots facts faults measure bench findings newest linkcheck lock gym trainers browser slurm graphviz clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 20
@@ -69,6 +69,9 @@ else
 	&& build/gym-$(GYM_VERSION)/bin/python -m gym_facts build/facts-$(GYM_VERSION).json \
 	&& $(BIN)/python -m gym_facts.difference build/facts-$(GYM_VERSION).json docs/_ext/facts.json $(if $(CHANGES),--page docs/_ext/changes.json)
 endif
+
+plots: .venv/docs  ## draw the figures again whose script or data changed, into docs/_plots
+	@$(BIN)/python docs/_ext/plot.py
 
 faults: .venv/test  ## plant faults in a copy, one by one, and see each caught: all, or FAULT=WORD
 	@$(BIN)/python tests/support/planted_faults.py $(if $(FAULT),'$(FAULT)')

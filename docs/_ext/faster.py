@@ -7,7 +7,6 @@ work, be it to read pages or to write them.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterator, Set
 from pathlib import Path
 
@@ -18,8 +17,6 @@ from sphinx.builders.html import StandaloneHTMLBuilder
 from sphinx.highlighting import PygmentsBridge
 from sphinx.util.parallel import ParallelTasks
 
-FIGURE = 27_000  # bytes of a page that are read in the time that one figure is drawn
-ANY_PAGE = 40_000  # bytes of a doctree that are written in the time that any page takes
 _findall = nodes.Node.findall
 _formatters: dict[str, Formatter] = {}
 
@@ -97,26 +94,23 @@ def formatter(self: PygmentsBridge, **wanted: object) -> Formatter:
     return _formatters[key]
 
 
-def parts(weights: dict[tuple[str, ...], int], count: int) -> list[list[str]]:
-    """Pages in parts of about one weight; those of one key stay together."""
+def source(env, name: str) -> int:
+    """Bytes that a page is made of: its own, and what lies in its folder and is no page."""
+    page = Path(env.doc2path(name))
+    return sum(path.stat().st_size for path in (page, *page.with_suffix("").rglob("*.md")) if path == page or env.path2doc(path) not in env.found_docs)
+
+
+def parts(env, names: list[str], count: int) -> list[list[str]]:
+    """Pages in parts that take about the same time to read, and to write."""
     found: list[tuple[int, list[str]]] = [(0, []) for _ in range(count)]
-    for names, weight in sorted(weights.items(), key=lambda item: (-item[1], item[0])):
+    for weight, name in sorted(((source(env, name), name) for name in names), reverse=True):
         lightest = min(range(count), key=lambda number: found[number][0])
-        found[lightest] = (found[lightest][0] + weight, [*found[lightest][1], *names])
+        found[lightest] = (found[lightest][0] + weight, [*found[lightest][1], name])
     return [names for _, names in found if names]
-
-
-def parts_to_read(app, docnames: list[str], count: int) -> list[list[str]]:
-    """The pages with figures in one part: only this process imports matplotlib."""
-    texts = {name: Path(app.env.doc2path(name)).read_text(encoding="utf-8") for name in docnames}
-    drawn = tuple(name for name, text in texts.items() if "{plot}" in text)
-    weights = {(name,): len(text) for name, text in texts.items() if name not in drawn}
-    return parts(weights | {drawn: sum(len(texts[name]) + FIGURE * texts[name].count("{plot}") for name in drawn)}, count)
 
 
 def write_documents(self, docnames: Set[str]) -> None:
     """Each process resolves the links of the pages that it writes: Sphinx leaves that to the first process alone."""
-    weights = {(name,): ANY_PAGE + Path(self.doctreedir, f"{name}.doctree").stat().st_size for name in docnames}
     if not self.parallel_ok or len(docnames) < 3:
         return self._write_serial(sorted(docnames))
 
@@ -125,11 +119,10 @@ def write_documents(self, docnames: Set[str]) -> None:
             builders._write_docname(name, env=self.env, builder=self, tags=self.tags)
         return self.images
 
-    first = min(weights, key=weights.get)  # with it come templates and more, so that not each process compiles them
-    self._write_serial(first)
-    del weights[first]
+    first = min(docnames, key=lambda name: source(self.env, name))  # with it come templates and more, so that not each process compiles them
+    self._write_serial([first])
     tasks = ParallelTasks(self._app.parallel)
-    for names in parts(weights, self._app.parallel):
+    for names in parts(self.env, sorted(docnames - {first}), self._app.parallel):
         tasks.add_task(write, names, lambda _, images: self.images.update(images))
     tasks.join()
 
@@ -137,6 +130,6 @@ def write_documents(self, docnames: Set[str]) -> None:
 def setup(app) -> dict:
     nodes.Node.findall, nodes.Node.walkabout = findall, walkabout
     PygmentsBridge.get_formatter = formatter
-    builders.make_chunks = functools.partial(parts_to_read, app)
+    builders.make_chunks = lambda names, count: parts(app.env, names, count)
     StandaloneHTMLBuilder.write_documents = write_documents
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,8 +1,9 @@
 """Figures that follow light and dark: their SVG goes into the page itself, where text is text and colors are variables.
 
-``{plot} SCRIPT.py:FUNCTION DATA.json`` is drawn from measured data whenever one of both changes; the drawing is kept beside
-the doctrees. ``FUNCTION(data)`` returns a matplotlib figure in matplotlib's default colors, which become the variables of the
-stylesheet.
+``{plot} SCRIPT.py:FUNCTION DATA.json`` is drawn from measured data. ``FUNCTION(data)`` returns a matplotlib figure in
+matplotlib's default colors, which become the variables of the stylesheet. The drawings are kept in `docs/_plots`, because
+to draw them takes a sixth of a build; one that is older than its script or its data is drawn anew, beside the doctrees,
+until `make plots` (this file as a program) has kept it.
 ``{diagram} FILE.svg`` is drawn by hand, with these variables.
 """
 
@@ -14,12 +15,17 @@ import io
 import json
 import re
 import runpy
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from docutils import nodes
 from docutils.parsers.rst import directives
 from sphinx.util.docutils import SphinxDirective
 
+DOCS = Path(__file__).resolve().parents[1]
+KEPT = DOCS / "_plots"
+PLOT = re.compile(r"^`{3,}\{plot\} (\S+):(\w+) (\S+)$", re.MULTILINE)
 # C0 to C5, axes and frames, light grid lines
 COLORS = ["#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b"]
 VARIABLES = {color: f"var(--plot-{number})" for number, color in enumerate(COLORS)}
@@ -53,6 +59,33 @@ def draw(script: Path, function: str, data: Path, salt: str) -> str:
         else:
             figure.savefig(buffer, format="svg", bbox_inches="tight", metadata={"Date": None})
     return buffer.getvalue()
+
+
+def inputs_of(script: Path, function: str, data: Path) -> str:
+    """A hash of what a drawing is made from, with which it begins."""
+    return hashlib.sha256(b"\0".join([function.encode(), *(path.read_bytes() for path in (script, data, Path(__file__)))])).hexdigest()
+
+
+def kept(function: str, data: Path) -> Path:
+    return KEPT / f"{data.stem}-{function}.svg"
+
+
+def drawing(script: Path, function: str, data: Path, drawn_here: Path) -> str:
+    """The kept drawing, or that in a folder of this build, if its script and its data are as they were; else a new one."""
+    inputs = inputs_of(script, function, data)
+    for path in (kept(function, data), again := drawn_here / f"{inputs}.svg"):
+        if path.exists() and (svg := path.read_text(encoding="utf-8")).startswith(f"<!-- {inputs} -->"):
+            return svg
+    again.parent.mkdir(parents=True, exist_ok=True)
+    again.write_text(svg := f"<!-- {inputs} -->\n{draw(script, function, data, inputs)}", encoding="utf-8")
+    return svg
+
+
+def wanted() -> Iterator[tuple[Path, str, Path]]:
+    """Script, function and data of each plot on a page."""
+    for page in sorted(DOCS.glob("training/**/*.md")):
+        for script, function, data in PLOT.findall(page.read_text(encoding="utf-8")):
+            yield (page.parent / script).resolve(), function, (page.parent / data).resolve()
 
 
 def inline(svg: str, label: str) -> str:
@@ -92,13 +125,7 @@ class Plot(Picture):
         for path in paths:
             self.env.note_dependency(str(path))
         try:
-            inputs = b"\0".join([function.encode(), *(path.read_bytes() for path in (*paths, Path(__file__)))])
-            name = hashlib.sha256(inputs).hexdigest()
-            kept = Path(self.env.doctreedir, "plots", f"{name}.svg")
-            if not kept.exists():
-                kept.parent.mkdir(parents=True, exist_ok=True)
-                kept.write_text(draw(paths[0], function, paths[1], name), encoding="utf-8")
-            return kept.read_text(encoding="utf-8")
+            return drawing(paths[0], function, paths[1], Path(self.env.doctreedir, "plots"))
         except Exception as error:
             raise self.error(f"{{plot}} {' '.join(self.arguments)}: {type(error).__name__}: {error}") from error
 
@@ -119,3 +146,23 @@ def setup(app) -> dict:
     app.add_directive("diagram", Diagram)
     app.add_directive("plot", Plot)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def main() -> None:
+    """Draw what is outdated, and delete what is on no page."""
+    sys.path.insert(0, str(DOCS / "training" / "index"))  # scripts that draw read with the shared reader
+    KEPT.mkdir(exist_ok=True)
+    pages = set()
+    for script, function, data in wanted():
+        path, inputs = kept(function, data), inputs_of(script, function, data)
+        pages.add(path)
+        if not path.exists() or not path.read_text(encoding="utf-8").startswith(f"<!-- {inputs} -->"):
+            path.write_text(f"<!-- {inputs} -->\n{draw(script, function, data, inputs)}", encoding="utf-8")
+            print(f"drawn: {path.relative_to(DOCS.parent)}")
+    for path in set(KEPT.iterdir()) - pages:
+        path.unlink()
+        print(f"on no page: {path.relative_to(DOCS.parent)}")
+
+
+if __name__ == "__main__":
+    main()

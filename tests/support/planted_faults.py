@@ -115,6 +115,7 @@ FAULTS = [
     Fault("an anchor that is there twice", GUIDE, add_before("## Next steps", '<a id="success-criteria"></a>'), "test_ids_are_unique_and_pictures_have_a_text"),
     Fault("an old command, used as if it were today's", GUIDE, add_before("## Next steps", "```console\n$ ng_collect_rollouts +limit=1\n```"), "test_no_command_has_an_old_name"),
     Fault("a plot whose data are gone", "docs/training/how-to/optimize-rollout-collection/practice_knee.json", gone, BUILD),
+    Fault("a drawing older than its data", "docs/training/reference/performance-tuning/io.json", add(" "), "test_a_kept_drawing_is_of_todays_script_and_data"),
     Fault("a script that swallows bad input", "docs/training/how-to/optimize-rollout-collection/inspect_run.py", swap("return 2", "return 0"), "test_inspect_refuses_bad_input"),
     Fault("a wrong default", "docs/_ext/facts.json", swap('"default": 21600', '"default": 21601'), "test_the_facts_are_those_of_the_installed_package", check=False),
     Fault("a stale output", GUIDE, swap("NeMo Gym v0.7.0", "NeMo Gym v0.6.0"), PAGE, check=False),
