@@ -1,9 +1,9 @@
-"""Tell for one run where its rollouts ended up: scored, masked, failed or nowhere, by verifier and by reason.
+"""Tell for one run where its rollouts ended up: scored, masked, failed or nowhere, by agent and by reason.
 
     python what_landed.py ROLLOUTS.jsonl [--agent NAME]
 
 Reads ROLLOUTS_failures.jsonl and the plan, ROLLOUTS_materialized_inputs.jsonl, beside it as well. Of several attempts the last one
-counts, and a finished rollout more than any failure. Below each verifier stands the mean reward of what was scored.
+counts, and a finished rollout more than any failure. Below each agent stands the mean reward of what was scored.
 Exit code: 0 every rollout has a score, 1 some have none, 2 bad input.
 """
 
