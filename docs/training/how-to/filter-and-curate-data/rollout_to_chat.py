@@ -168,7 +168,7 @@ _tools: tuple = ([], [])
 
 
 def tools_of(rollout: dict) -> list[dict]:
-    """The tool definitions of a rollout in chat form. An agent that brings its own tools leaves them in the response."""
+    """The tool definitions of a rollout in chat form. Some agents that bring their own leave them in the response."""
     global _tools
     params, response = rollout.get("responses_create_params") or {}, rollout.get("response") or {}
     given = params.get("tools") or response.get("tools") or []
