@@ -340,7 +340,7 @@ def main() -> int:
         sub.set_defaults(run=function)
         return sub
 
-    sub = command("split", split, "Write train.jsonl and validation.jsonl. The side of a task depends on its text and the seed only, so new rows move no old one.")
+    sub = command("split", split, "Write train.jsonl and validation.jsonl. The side of a task depends on its text, the seed and the share only, so new rows move no old one.")
     sub.add_argument("file", type=Path)
     sub.add_argument("--validation", type=fraction, default=0.2, help="share of tasks for validation (default: %(default)s)")
     sub.add_argument("--seed", type=int, default=0, help="another seed, another split (default: %(default)s)")
