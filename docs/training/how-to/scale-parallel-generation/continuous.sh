@@ -1,7 +1,7 @@
 #!/bin/bash
 # Work through inbox/*.jsonl in the order of their names: split, collect, publish.
 # Run it from cron: it continues where it was.
-#   continuous.sh [AGENT]       the agent for files whose rows name none
+#   continuous.sh [AGENT]       the agent for all rows; without it, theirs
 #   SHARDS_PER_FILE=2           shards of a file, all at the same time
 # Exit code: 0 the inbox is empty, 1 a file is not complete (the next call continues
 # it) or has rollouts that were given up (you decide), 2 bad input

@@ -2,7 +2,7 @@
 
     python server_load.py [--seconds 10] [--head-server 127.0.0.1:11000]
 
-A process at 100 % has one core and no more: it is the bottleneck, whatever the others do. Needs psutil, which comes with NeMo Gym.
+A process at 100 % is mostly the bottleneck, whatever the others do. Needs psutil, which comes with NeMo Gym.
 Exit code: 0 every process below 90 % of a core, 1 one is at its limit, 2 bad input.
 """
 

@@ -1,8 +1,8 @@
-"""Write tasks that a 135M model half knows, for training (train.jsonl) and held out (held_out.jsonl): no answer is in both.
+"""Write tasks that a 135M model half knows, for training (train.jsonl) and held out (held_out.jsonl): no question is in both.
 
     python make_tasks.py [--out-dir DIR]
 
-For the shipped string_match environment: spell a word, give its last letter, its plural, the sum of two numbers. Two worked
+For the shipped string_match environment: a plural, a past tense, a first letter, the sum of two numbers. Four worked
 examples in front, as in practice_tasks.jsonl. The output is the same on every run. Exit code: 0 done, 2 bad input.
 """
 
