@@ -3,7 +3,7 @@
     python watch_shards.py shards results [--every 10] [--stall 600] [--missing] [--shard shard-003]
 
 It reads what run_shard.sh leaves in results/SHARD: rollouts by counting lines, so that it stays quick where they are large.
-A shard is ``starting`` until its first rollouts are planned, and ``stalled`` if its files have not changed for --stall seconds.
+A shard is ``starting`` until its first rollouts are planned, and ``stalled`` if no row came for --stall seconds.
 With --every it looks again and again until nothing is left to run, and measures rates: a shard that needs more than twice as
 long as the median shard, complete ones included, is ``slow``.
 A rollout is given up when it failed for good or NEMO_GYM_MAX_ROLLOUT_ATTEMPTS times (3): --resume does not try it again.
