@@ -181,6 +181,17 @@ def test_watch_tells_the_states_apart(tmp_path: Path) -> None:
     assert (more.returncode, more.stdout) == (1, "shard-000 not complete: 3 of 4 rollouts, 0 given up\n")
 
 
+def test_a_shard_that_goes_on_is_not_stalled_since_its_last_run(tmp_path: Path) -> None:
+    results(tmp_path, "shard-000", 4, 2, idle=900)
+    results(tmp_path, "shard-001", 4, 4)
+    began = write(tmp_path / "results" / "shard-000" / "servers", "node 7")
+    write(tmp_path / "results" / "shard-000" / "servers.log", "...")
+    assert " unfinished " in run("watch_shards.py", "shards", "results", cwd=tmp_path).stdout
+    os.utime(began, (time.time() - 700,) * 2)  # the log goes on, and no row comes
+    seen = run("watch_shards.py", "shards", "results", cwd=tmp_path)
+    assert " stalled " in seen.stdout and " 700" in seen.stdout
+
+
 def test_a_rollout_that_succeeded_in_the_end_is_not_given_up(tmp_path: Path) -> None:
     results(tmp_path, "shard-000", 3, 2, [rollout(0, _ng_failure_class="agent_run_error")] * 3)
     seen = run("watch_shards.py", "shards", "results", "--shard", "shard-000", cwd=tmp_path)
@@ -469,6 +480,20 @@ def test_what_may_pass_is_a_reason_to_try_again(node: Path, message: str) -> Non
     write(node / "bin" / "gym", f"#!/bin/bash\necho '{message}'; exit 1")
     failed = run("run_shard.sh", 0, cwd=node)
     assert failed.returncode == 1 and message in failed.stderr
+
+
+@pytest.mark.parametrize(("planned", "code"), [(False, 1), (True, 2)])
+def test_a_run_that_gym_refuses_is_not_tried_again(node: Path, head_port: str, planned: bool, code: int) -> None:
+    """Its own usage errors have the code 2; other refusals come before anything is planned."""
+    write(node / "bin" / "gym", f"#!/bin/bash\necho 'gym eval run: error: invalid configuration'; exit {code}")
+    if planned:
+        write(node / "results" / "shard-000" / "rollouts_materialized_inputs.jsonl", *map(rollout, range(3)))
+    refused = run("run_shard.sh", 0, cwd=node, HEAD_PORT=head_port)
+    assert refused.returncode == 2
+    assert "no run of shard-000 began" in refused.stderr and "invalid configuration" in refused.stderr
+    write(node / "results" / "shard-000" / "rollouts_materialized_inputs.jsonl", *map(rollout, range(3)))
+    write(node / "bin" / "gym", "#!/bin/bash\necho 'a crash'; exit 1")
+    assert run("run_shard.sh", 0, cwd=node, HEAD_PORT=head_port).returncode == 1
 
 
 @pytest.mark.live

@@ -20,7 +20,7 @@ def text_faults(text: str, tools: tuple[str, ...], where: str) -> list[str]:
     except Unclear:
         found.append(f"{where}: marks of reasoning inside the answer")
     if call_in_text(text, tools):
-        found.append(f"{where}: a tool call left in the text, the endpoint's parser does not fit the model")
+        found.append(f"{where}: a tool call left in the text: the endpoint's parser does not fit, or the call is malformed")
     return found
 
 

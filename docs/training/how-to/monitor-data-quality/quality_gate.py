@@ -54,12 +54,12 @@ FIXED = [
     ("same_prompt_share", "max", 0.0, "error", "one prompt, several task indices (fine if the environment holds the task)"),
     ("two_rewards_share", "max", 0.02, "error", "the same answer got another reward: verifier or judge is inconsistent"),
     ("contradicted_share", "max", 0.02, "error", "rewards that their own row contradicts"),
-    ("call_in_text_share", "max", 0.02, "error", "the endpoint's tool parser does not fit the model"),
+    ("call_in_text_share", "max", 0.02, "error", "the endpoint's tool parser does not fit the model, or the model's calls are malformed"),
 ]
 # With --fit-to-train also these, which a baseline tells better.
 ABSOLUTE = [
     ("unhealthy_share", "max", 0.02, "error", "health findings: see rollout_verdicts.jsonl"),
-    ("empty_share", "max", 0.05, "error", "an endpoint gives an empty answer only if something is wrong"),
+    ("empty_share", "max", 0.05, "error", "empty answers are mostly a fault: of the endpoint, its parser, or a limit"),
     ("bad_arguments_share", "max", 0.05, "error", "tool calls that no tool can take"),
     ("cut_share", "max", 0.30, "warning", "answers lose their end"),
     ("no_signal_share", "max", 0.90, "error", "hardly a task has rewards that differ: RL learns nothing"),

@@ -121,5 +121,13 @@ driver=$!
 echo $driver > "$out/pid"
 # A driver without its servers would ask forever: wait for either to end.
 wait -n $driver $servers
-if [ -n "$servers" ] && ! kill -0 $servers 2>/dev/null; then ended; fi
+code=$?
+if [ -n "$servers" ] && ! kill -0 $servers 2>/dev/null; then
+  ended
+elif [ $code = 2 ] || [ ! -e "$out/rollouts_materialized_inputs.jsonl" ]; then
+  # Gym refuses the settings or the tasks: once more would end the same way.
+  echo "run_shard.sh: no run of $name began. The end of $out/run.log:" >&2
+  tail -5 "$out/run.log" >&2
+  exit 2
+fi
 status || exit 1

@@ -3,7 +3,7 @@
     python watch_shards.py shards results [--every 10] [--stall 600] [--missing] [--shard shard-003]
 
 It reads what run_shard.sh leaves in results/SHARD: rollouts by counting lines, so that it stays quick where they are large.
-A shard is ``starting`` until its first rollouts are planned, and ``stalled`` if no row came for --stall seconds.
+A shard is ``starting`` until its first rollouts are planned, and ``stalled`` if no row came for --stall seconds since it was started.
 With --every it looks again and again until nothing is left to run, and measures rates: a shard that needs more than twice as
 long as the median shard, complete ones included, is ``slow``.
 A rollout is given up when it failed for good or NEMO_GYM_MAX_ROLLOUT_ATTEMPTS times (3): --resume does not try it again.
@@ -89,7 +89,9 @@ def look(name: str, folder: Path) -> Shard:
     attempts, given_up = attempts_in(folder)
     now = time.time()
     # Until there are rollouts, the logs show that servers start; afterwards they would hide that none is finished.
-    files = [path for path in (rollouts, failures, inputs) if path.exists()] or list(folder.glob("*"))
+    files = [path for path in (rollouts, failures, inputs) if path.exists()]
+    # What run_shard.sh writes once, as it begins: a shard that goes on is not stalled since its last run.
+    files = [*files, *filter(Path.exists, (folder / "servers", folder / "pid"))] if files else list(folder.glob("*"))
     idle = now - max(path.stat().st_mtime for path in files) if files else None
     return Shard(name, count_lines(inputs), count_lines(rollouts), attempts.total(), len(given_up), idle, now)
 

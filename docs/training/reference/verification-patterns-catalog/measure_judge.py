@@ -45,12 +45,12 @@ def read(path: Path) -> list[dict]:
 
 
 class Endpoint:
-    def __init__(self, base_url: str, model: str, key: str) -> None:
-        self.address, self.model, self.key = base_url.rstrip("/") + "/chat/completions", model, key
+    def __init__(self, base_url: str, model: str, key: str, max_tokens: int) -> None:
+        self.address, self.model, self.key, self.max_tokens = base_url.rstrip("/") + "/chat/completions", model, key, max_tokens
 
     def ask(self, prompt: str, temperature: float) -> tuple[str, float]:
         """What the judge says, and how many seconds it took."""
-        body = {"model": self.model, "messages": [{"role": "user", "content": prompt}], "temperature": temperature, "max_tokens": 16}
+        body = {"model": self.model, "messages": [{"role": "user", "content": prompt}], "temperature": temperature, "max_tokens": self.max_tokens}
         headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self.key}"}
         request = urllib.request.Request(self.address, json.dumps(body).encode(), headers)
         started = time.perf_counter()
@@ -118,6 +118,7 @@ def main() -> int:
     parser.add_argument("--key-env", metavar="NAME", help="environment variable that holds the key")
     parser.add_argument("--answers", type=Path, default=HERE / "answers.jsonl")
     parser.add_argument("--limit", type=int, help="only the first answers")
+    parser.add_argument("--max-tokens", type=int, default=16, help="of a verdict; a judge that reasons first needs more (default: %(default)s)")
     parser.add_argument("--concurrency", type=int, default=4)
     parser.add_argument("--hardware", default="", help="a word on the machine, for the record")
     parser.add_argument("-o", "--output", type=Path, help="write the record there")
@@ -130,7 +131,7 @@ def main() -> int:
     from hybrid import by_rule
     from judge import prompt_for, verdict_of
 
-    endpoint = Endpoint(args.base_url, args.model, os.environ.get(args.key_env or "", "none"))
+    endpoint = Endpoint(args.base_url, args.model, os.environ.get(args.key_env or "", "none"), args.max_tokens)
     prompts = [(number, name, *call) for number, row in enumerate(rows) for name, call in calls_for(row, prompt_for).items()]
     said: list[dict] = [{} for _ in rows]
     taken = []
