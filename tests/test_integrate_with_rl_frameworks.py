@@ -476,6 +476,8 @@ def test_prompts_for_online_training(folder: Path, gym_python: Path) -> None:
 
 REFUSING = ("{% for m in messages %}{% if (m.tool_calls or []) | length > 1 %}{{ raise_exception('This model only supports single tool-calls at once!') }}"
             "{% endif %}{% endfor %}")
+DROPPING = ("{% for m in messages if m.role != 'tool' %}{{ '<|im_start|>' + m.role + '\n' }}{% generation %}{{ m.content }}"
+            "{% for c in m.tool_calls or [] %}<tool_call>{{ c.function | tojson }}</tool_call>{% endfor %}<|im_end|>{% endgeneration %}{{ '\n' }}{% endfor %}")
 SOUND = "nothing dropped, empty, lost or in the wrong place"
 
 
@@ -509,6 +511,10 @@ def trained(folder: Path, gym_python: Path, converted: dict, spread: tuple, hard
         "no marks": ["check_loaders", trl, "--template", str(templates / "qwen3_instruct_2507.jinja")],
         "nemo rl": ["check_loaders", trl, "converted/nemo-rl_sft.jsonl"],
         "refusing": ["check_loaders", "converted/openrlhf_sft.jsonl", "--template", str(write(folder / "refusing.jinja", REFUSING))],
+        "dropping": ["check_loaders", trl, dpo, "converted/openrlhf_sft.jsonl", "openrlhf_rl=rl_prompts.jsonl", "--template", str(write(folder / "dropping.jinja", DROPPING))],
+        "foreign template": ["check_loaders", trl, "--template", str(templates / "glm4moe_training.jinja")],
+        "calls in a list": ["check_loaders", trl, dpo, "--template", str(templates / "lfm2_v2_training.jinja")],
+        "foreign for verl": ["check_loaders", "converted/verl_sft.parquet", "--template", str(templates / "llama3_training.jinja")],
         "four": ["check_loaders", *(f"converted/{trainer}_{kind}.jsonl" for trainer in FOUR for kind in ("sft", "dpo"))],
         "four hard": ["check_loaders", *(f"hard/{trainer}_sft.jsonl" for trainer in FOUR)],
         "four spread": ["check_loaders", *(f"spread/{trainer}_dpo.jsonl" for trainer in FOUR)],
@@ -539,6 +545,22 @@ def test_the_loaders_take_every_row_and_train_the_right_tokens(trained: dict, te
     assert answer["code"] == 0, answer
     assert answer["out"].count("21 rows, 21 sequences") == files and answer["out"].count("2 rows, 2 pairs") == pairs
     assert answer["out"].count(SOUND) == files + pairs
+
+
+@pytest.mark.gym
+def test_a_template_that_drops_results_and_tools_is_found(trained: dict) -> None:
+    answer = trained["dropping"]
+    assert answer["code"] == 1, answer
+    for part, lost in zip(re.split(r"\n(?=\S)", answer["out"].strip()), ("tool definitions", "tool definitions", "tool texts", "tool texts")):
+        assert re.search(rf"\n  \d+ {lost} lost", part), part
+
+
+@pytest.mark.gym
+def test_a_template_of_another_family_is_taken_for_trl_alone(trained: dict) -> None:
+    """Calls are found as templates write them: a name on a line of its own, names in a list."""
+    assert trained["foreign template"]["out"].count(SOUND) == 1, trained["foreign template"]
+    assert trained["calls in a list"]["out"].count(SOUND) == 2, trained["calls in a list"]
+    assert trained["foreign for verl"]["code"] == 2 and "no ChatML template" in trained["foreign for verl"]["out"], trained["foreign for verl"]
 
 
 @pytest.mark.gym

@@ -5,9 +5,9 @@
 
 The name says whose loader reads the file, and as what: TRAINER_KIND, as convert_for_trainers.py names them. Only the trainers that
 you name are imported: the Python of your own trainer is enough.
-Counts sequences, tokens, and tokens in the loss, and finds: rows longer than --max-length, rows that the loader dropped, empty sequences, tool calls, thoughts
-and texts that vanished, user or tool tokens in the loss, assistant tokens outside of it, chosen answers that equal the rejected ones.
-The tokenizer is SmolLM2's with the practice endpoint's template; --template takes another one of the same ChatML family.
+Counts sequences, tokens, and tokens in the loss, and finds: rows longer than --max-length, rows that the loader dropped, empty sequences, tool calls and results,
+thoughts, texts and tool definitions that vanished, user or tool tokens in the loss, assistant tokens outside of it, chosen answers that equal the rejected ones.
+The tokenizer is SmolLM2's with the practice endpoint's template; --template takes another one of the same ChatML family; for TRL alone, any other.
 Exit code: 0 sound, 1 something was found, 2 bad input.
 """
 
@@ -18,7 +18,6 @@ import contextlib
 import io
 import json
 import os
-import re
 import sys
 import tempfile
 from collections import Counter
@@ -186,31 +185,6 @@ def reference(row: dict, tokenizer) -> tuple[list[int], list[bool]]:
     return out["input_ids"], [bool(mask) and number not in shown for number, mask in enumerate(out["assistant_masks"])]
 
 
-def calls_of(messages: list[dict]) -> list[str]:
-    return [call["function"]["name"] for message in messages for call in message.get("tool_calls") or ()]
-
-
-def lost_calls(messages: list[dict], text: str) -> int:
-    """Calls that the rendered text does not hold: templates write a name as "name" or =name>."""
-    wanted = Counter(calls_of(messages))
-    return sum(max(0, count - len(re.findall(rf"[\"'=]{re.escape(name)}[\"'>]", text))) for name, count in wanted.items())
-
-
-def lost_words(messages: list[dict], text: str) -> Counter:
-    """Thoughts and texts of the assistant that the rendered text does not hold: a template may leave them out."""
-    wanted = Counter()
-    for message in messages:
-        if message["role"] == "assistant":
-            thoughts = [message.get("reasoning_content") or "", *re.findall(r"<think>(.*?)</think>", message["content"], re.S)]
-            wanted.update(("thoughts lost", thought.strip()) for thought in thoughts)
-            wanted["texts lost", re.sub(r"<think>.*?</think>", "", message["content"], flags=re.S).strip()] += 1
-    lost = Counter()
-    for (what, words), count in wanted.items():
-        if words:
-            lost[what] += max(0, count - text.count(words))
-    return lost
-
-
 def check_sft(rows: list[dict], sequences: list, tokenizer) -> tuple[str, Counter]:
     found = Counter()
     tokens = learned = unmarked = 0
@@ -224,8 +198,9 @@ def check_sft(rows: list[dict], sequences: list, tokenizer) -> tuple[str, Counte
         found["empty sequences"] += not ids or not any(loss)
         learned_text = tokenizer.decode([i for i, m in zip(ids, loss) if m])
         own = [message for message in row.get("completion") or row["messages"] if loader_checks.learned(message)]
-        found["tool calls lost"] += lost_calls(own, learned_text)
-        found.update(lost_words(own, learned_text))
+        found["tool calls lost"] += loader_checks.lost_calls(own, learned_text)
+        found.update(loader_checks.lost_words(own, learned_text))
+        found.update(loader_checks.lost_given((row.get("prompt") or []) + (row.get("completion") or row["messages"]), row, tokenizer.decode(ids)))
         if ids != expected[: len(ids)] or expected[len(ids) :] not in ([], expected[-1:]):
             found["sequences that differ from the conversation rendered at once"] += 1
             continue
@@ -252,8 +227,9 @@ def check_dpo(rows: list[dict], pairs: list, tokenizer) -> tuple[str, Counter]:
         found["empty answers"] += not tokenizer.decode(rejected, skip_special_tokens=True).strip()
         found["pairs whose chosen answer equals the rejected one"] += chosen == rejected
         for side, ids in (("chosen", chosen), ("rejected", rejected)):
-            found["tool calls lost"] += lost_calls(row[side], tokenizer.decode(ids))
-            found.update(lost_words(row[side], tokenizer.decode(ids)))
+            found["tool calls lost"] += loader_checks.lost_calls(row[side], tokenizer.decode(ids))
+            found.update(loader_checks.lost_words(row[side], tokenizer.decode(ids)))
+            found.update(loader_checks.lost_given((row.get("prompt") or row["context"]) + row[side], row, tokenizer.decode([*prompt, *ids])))
             found["tool results in the loss"] += sum(message["role"] == "tool" for message in row[side])
     return f"{len(pairs)} pairs\n  {tokens} tokens", found
 
@@ -262,8 +238,9 @@ def check_rl(rows: list[dict], prompts: list[tuple[str, str]], tokenizer) -> tup
     found = Counter()
     for row, (text, label) in zip(rows, prompts):
         found["empty prompts"] += not any(message["content"].strip() and message["content"] in text for message in row["prompt"])
-        found["tool calls lost"] += lost_calls(row["prompt"], text)
-        found.update(lost_words(row["prompt"], text))
+        found["tool calls lost"] += loader_checks.lost_calls(row["prompt"], text)
+        found.update(loader_checks.lost_words(row["prompt"], text))
+        found.update(loader_checks.lost_given(row["prompt"], row, text))
         found["prompts that differ from the conversation rendered at once"] += text != tokenizer.apply_chat_template(
             row["prompt"], tokenize=False, add_generation_prompt=True)
         found["labels that are not the task"] += label != row["label"]
@@ -338,6 +315,17 @@ def check(name: str, path: Path, tokenizer) -> bool:
     return not bad
 
 
+def refuse_foreign(template: Path, tokenizer, names: list[str]) -> None:
+    """Some loaders count on the ends of turns as single tokens: SmolLM2's tokenizer has those of ChatML only."""
+    try:
+        text = tokenizer.apply_chat_template([{"role": "user", "content": "?"}], tokenize=False)
+    except jinja2.TemplateError:
+        return  # the check says so of each row
+    foreign = text.strip() and "<|im_end|>" not in text
+    if other := [name for name in names if foreign and name.startswith(("verl", "openrlhf", "axolotl"))]:
+        raise BadInput(f"{template}: no ChatML template, which {other[0].partition('_')[0]}'s loader can only be checked with here. Check the rows as trl_sft=FILE or trl_dpo=FILE")
+
+
 @contextlib.contextmanager
 def without(chatter: bool):
     """What loaders print on standard error, progress and warnings, is not for the reader; what this script prints is."""
@@ -380,6 +368,7 @@ def main() -> int:
                 tokenizer.chat_template = args.template.read_text(encoding="utf-8")
             except OSError as error:
                 raise BadInput(f"{args.template}: {error.strerror}. Check the path") from None
+            refuse_foreign(args.template, tokenizer, [name for name, _ in files])
         with without(args.verbose):
             good = [check(name, path, tokenizer) for name, path in files]
     except BadInput as error:

@@ -1,7 +1,7 @@
 """Hold what a trainer's loader made of rows against the rows.
 
-Works on text, so that it does not matter how a trainer writes tools and calls. check_loaders.py uses it for the trainers that have
-templates of their own.
+Works on text, so that it does not matter how a trainer writes tools and calls. check_loaders.py uses it all for the trainers that have
+templates of their own, and what was lost for the others.
 """
 
 from __future__ import annotations
@@ -82,10 +82,43 @@ def times(text: str, word: str) -> int:
     return max(text.count(form) for form in forms | {form.replace("<", r"\u003c") for form in forms})
 
 
-def tools_of(row: dict) -> list[str]:
+def lost_tools(row: dict, text: str) -> int:
+    """Tools of which the text holds no description, or no name: of one that has a description, the name may stand in a call."""
     given = row.get("tools") or []
-    given = json.loads(given) if isinstance(given, str) else given
-    return [(tool.get("function") or tool)["name"] for tool in given]
+    given = [tool.get("function") or tool for tool in (json.loads(given) if isinstance(given, str) else given)]
+    return sum(not times(text, (tool.get("description") or tool["name"]).strip()) for tool in given)
+
+
+def calls_of(messages: list[dict]) -> list[str]:
+    return [call["function"]["name"] for message in messages for call in message.get("tool_calls") or ()]
+
+
+def lost_calls(messages: list[dict], text: str) -> int:
+    """Calls that the rendered text does not hold. Templates write "name", =name>, functions.name, [name(, or the name on a line behind a mark."""
+    wanted = Counter(calls_of(messages))
+    return sum(max(0, count - len(re.findall(rf"(?:[\"'=>.\[,]|^)\s*{re.escape(name)}\s*(?:[\"'>(<{{\n]|$)", text, re.M))) for name, count in wanted.items())
+
+
+def lost_words(messages: list[dict], text: str) -> Counter:
+    """Thoughts and texts of the assistant that the rendered text does not hold: a template may leave them out."""
+    wanted = Counter()
+    for message in messages:
+        if message["role"] == "assistant":
+            thoughts = [message.get("reasoning_content") or "", *re.findall(r"<think>(.*?)</think>", message["content"], re.S)]
+            wanted.update(("thoughts lost", thought.strip()) for thought in thoughts)
+            wanted["texts lost", re.sub(r"<think>.*?</think>", "", message["content"], flags=re.S).strip()] += 1
+    lost = Counter()
+    for (what, words), count in wanted.items():
+        if words:
+            lost[what] += max(0, count - text.count(words))
+    return lost
+
+
+def lost_given(messages: list[dict], row: dict, text: str) -> Counter:
+    """What the model was given, and the rendered text does not hold: prompts, tool results, tool definitions."""
+    lost = Counter(f"{what} lost" for what, word in words(messages)[1] if what != "answers of the prompt" and not times(text, word))
+    lost["tool definitions lost"] += lost_tools(row, text)
+    return lost
 
 
 def check(found: Counter, row: dict, asked: list[dict], answer: list[dict], whole: str, loss: str, opens: bool = True) -> None:
@@ -105,7 +138,7 @@ def check(found: Counter, row: dict, asked: list[dict], answer: list[dict], whol
     marks = sum(text_of(message).count("<think>") for message in answer if role_of(message) == "assistant" and learned(message))
     if opens and whole.count("<think>") >= marks:
         found["marks that open a thought outside of the loss"] += max(0, marks - loss.count("<think>"))
-    found["tool definitions lost"] += sum(name not in whole for name in tools_of(row))
+    found["tool definitions lost"] += lost_tools(row, whole)
     ends = loss.count("<|im_end|>")
     found["turns whose end is outside of the loss"] += max(0, turns - ends)
     found["ends of other turns in the loss"] += max(0, ends - turns)
