@@ -263,6 +263,7 @@ def test_rescore_keeps_masks_and_environment_servers(tmp_path: Path) -> None:
     made = [json.loads(line) for line in (tmp_path / "b.jsonl").open()]
     assert sum(row["mask_sample"] for row in made) == 17 and all(row["_ng_environment_server"] == "words" for row in made)
     assert made[0]["failure_kind"] == "sandbox_failed"
+    assert all(row["instance_config"]["mask_sample"] for row in made[:17]) and "instance_config" not in made[19]
 
 
 def test_rescore_of_a_judge_failure_is_no_mask(tmp_path: Path) -> None:

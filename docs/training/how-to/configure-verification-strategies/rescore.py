@@ -108,8 +108,9 @@ def put_back(output: Path, before: dict[tuple, dict], copied: Path | None, agent
             if SERVER in old:
                 row.setdefault(SERVER, old[SERVER])
             if old.get("masked") and "_ng_failure_class" not in old and not unmask and not masked(row):
-                again += 1
-                row |= {"mask_sample": True} | {name: old[name] for name in ("failure_kind", "failure_reason") if old.get(name)}
+                again += 1  # in both places: some trainers look into one of them alone
+                row |= {"mask_sample": True, "instance_config": dict_of(row, "instance_config") | {"mask_sample": True}}
+                row |= {name: old[name] for name in ("failure_kind", "failure_reason") if old.get(name)}
             out.write(dumps(row))
         for _, _, raw, row in lines(copied) if copied else ():
             if dict_of(row, "agent_ref").get("name") != agent:

@@ -70,6 +70,8 @@ class JudgeResponse(BaseVerifyResponse):
     judge_calls: int
     unparsed_votes: int
     judge_said: list[str]
+    # Trainers look for mask_sample at the top level or in here: verify() sets both.
+    instance_config: dict | None = None
 
 
 def verdict_of(text: str) -> bool | None:
@@ -153,6 +155,7 @@ class JudgeServer(SimpleResourcesServer):
         if not valid:
             failed = {
                 "mask_sample": True,
+                "instance_config": {"mask_sample": True},
                 "failure_kind": "judge_unparseable",
                 "failure_reason": said[-1][:200],
             }
