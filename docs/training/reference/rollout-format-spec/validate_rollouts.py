@@ -9,7 +9,7 @@
 A .jsonl file holds one row a line and is read as a stream; a .json file holds one row, or is one of the JSON files of a
 run. What a file holds shows in its name, else in its first row.
 
-Exit code: 0 no fault, 1 faults, 2 bad usage, a missing file or, without --run, an empty one.
+Exit code: 0 no fault, 1 faults, 2 bad usage, a missing file or, without --run, an empty one that is no failures file.
 """
 
 from __future__ import annotations
@@ -314,7 +314,8 @@ def check_run(path: Path, args: argparse.Namespace, report: Report) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(
-        description=__doc__.splitlines()[0], epilog="Exit code: 0 no fault, 1 faults, 2 bad usage, a missing file or, without --run, an empty one."
+        description=__doc__.splitlines()[0],
+        epilog="Exit code: 0 no fault, 1 faults, 2 bad usage, a missing file or, without --run, an empty one that is no failures file.",
     )
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help=".jsonl with one row a line, or .json with one row")
     parser.add_argument("--kind", choices=KINDS, metavar="KIND", help=f"what the rows are, if neither file name nor first row says so: {', '.join(KINDS)}")
