@@ -248,7 +248,7 @@ def check_rl(rows: list[dict], prompts: list[tuple[str, str]], tokenizer) -> tup
 
 
 def checks_of(name: str):
-    """Token by token where the trainer renders the template that we give it, word by word where it has one of its own."""
+    """Token by token for TRL, verl and OpenRLHF, word by word for the trainers of trainer_loaders.py."""
     trainer, _, kind = name.partition("_")
     own = {"sft": loader_checks.check_sft, "dpo": loader_checks.check_dpo}
     return own[kind] if trainer in ("llamafactory", "ms-swift", "axolotl", "torchtune") else {"sft": check_sft, "dpo": check_dpo, "rl": check_rl}[kind]
@@ -345,7 +345,7 @@ def without(chatter: bool):
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("files", nargs="+", metavar="[NAME=]FILE", help=f"NAME is one of {', '.join(LOADERS)}")
-    parser.add_argument("--template", type=Path, help="a chat template with {%% generation %%} marks instead of the practice endpoint's, for trainers without templates of their own")
+    parser.add_argument("--template", type=Path, help="a chat template with {%% generation %%} marks, ChatML or for TRL any, in place of the practice endpoint's; not for trainers with templates of their own")
     parser.add_argument("--max-length", type=int, default=trainer_loaders.LONGEST, metavar="N", help="tokens of a row that your trainer will take (default: %(default)s)")
     parser.add_argument("--verbose", action="store_true", help="show what the loaders print on standard error")
     args = parser.parse_args()

@@ -1,7 +1,7 @@
 """Hold what a trainer's loader made of rows against the rows.
 
-Works on text, so that it does not matter how a trainer writes tools and calls. check_loaders.py uses it all for the trainers that have
-templates of their own, and what was lost for the others.
+Works on text, so that it does not matter how a trainer writes tools and calls. check_loaders.py uses it all for the trainers of
+trainer_loaders.py, and what was lost for the others.
 """
 
 from __future__ import annotations
