@@ -106,6 +106,34 @@ def test_the_judged_server_spares_calls_and_spaces_them(gym_python: Path) -> Non
     assert done.stdout.endswith("fine\n"), done.stderr[-2000:]
 
 
+READ = """
+import sys
+from pathlib import Path
+sys.path[:0] = [sys.argv[1], sys.argv[2]]
+import short_answer
+from resources_servers.code_tests.app import extract as code
+from resources_servers.math_problem.app import extract as number
+assert number("x = 42, so we are done") == "42" and number("It costs 1,000, or so.") == "1,000"
+for label in ("python", "Python", "python3", "py", ""):
+    assert code(f"Run `f`:\\n```{label}\\ndef f(): return 1\\n```\\nDone") == "def f(): return 1\\n", label
+assert code("```bash\\npip list\\n```\\n```python\\ndef f(): return 2\\n```\\n") == "def f(): return 2\\n"
+grade = lambda answer, expected: short_answer.correctness(answer, [expected], 0.5)
+assert grade("5.", "5") == grade(".5", ".5") == 1 and grade("It is 5.", "5") == 0.5
+assert grade(".5", "5") == grade("-5", "5") == grade("2.5", "5") == grade("5.2", "5") == 0
+sys.path[0] = str(Path(sys.argv[2], "resources_servers", "verification_patterns"))
+import binary
+assert binary.matches("5.", ["5"]) and binary.matches(' "Paris" ', ["paris"]) and not binary.matches(".5", ["5"])
+"""
+
+
+@pytest.mark.gym
+def test_answers_are_read_as_they_were_meant(gym_python: Path) -> None:
+    """A comma behind a number, a fence of another spelling, the point of `.5`: none of them changes the answer."""
+    catalog = DOCS / "training" / "reference" / "verification-patterns-catalog"
+    done = subprocess.run([gym_python, "-c", READ, FOLDER, catalog], capture_output=True, text=True, cwd=FOLDER)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.gym
 def test_the_cost_of_verifiers_is_measured(gym_python: Path, tmp_path: Path) -> None:
     measured = subprocess.run([gym_python, FOLDER / "verify_cost.py", "--calls", "2"], cwd=FOLDER, capture_output=True, text=True)

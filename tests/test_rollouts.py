@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import rollouts as reader
+from doubts import contradiction
 from pages import DOCS
 
 
@@ -253,3 +254,9 @@ def test_there_is_one_reader() -> None:
     own = {name for name in looks - with_reader if "json.loads(" in scripts[name]}
     own |= {name for name in with_reader if re.search(r"json\.loads\((?:line|raw)\b", scripts[name])}
     assert own == set(OTHERWISE)
+
+
+def test_the_point_of_a_fraction_is_part_of_the_answer() -> None:
+    said = lambda text, reward: contradiction({"expected_answer": "5"}, text, [], reward)  # noqa: E731
+    assert said(".5", 0.0) is None and said("5.", 0.0) and said('"5"', 0.0)
+    assert contradiction({"expected_answer": ".5"}, ".5", [], 0.0)

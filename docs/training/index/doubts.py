@@ -30,13 +30,14 @@ SAID_OTHERWISE = frozenset(("true", "false", "yes", "no", "none"))
 
 MOST = 2**32 - 1
 EDGES = " .!?\"'`*\t\n\v\f\r\x1c\x1d\x1e\x1f"
+BEGIN = EDGES.replace(".", "")  # .5 is not 5
 
 
 def plain(text: object) -> str:
     """Lower case, Unicode forms and spaces made equal, quotes and full stops around the text dropped."""
     text = str(text)
     text = text.lower() if text.isascii() else unicodedata.normalize("NFKC", text).casefold()
-    return " ".join(text.split()).strip(EDGES)
+    return " ".join(text.split()).rstrip(EDGES).lstrip(BEGIN)
 
 
 def number(value: object) -> float | None:
@@ -95,7 +96,7 @@ def answer_contradiction(row: dict, name: str, text: str, calls: list, reward: f
     if not paid:
         wanted = plain_expected(expected)
         start = wanted.partition(" ")[0]  # mostly the text begins with another word, which is cheap to see
-        near = len(text) < 300 and not (text.isascii() and text.lstrip(EDGES)[: len(start)].lower() != start)
+        near = len(text) < 300 and not (text.isascii() and text.lstrip(BEGIN)[: len(start)].lower() != start)
         for candidate in (text if near else "", extracted):
             if candidate and isinstance(candidate, (str, int, float)) and plain(candidate) == wanted != "":
                 return f"reward {reward:g}, the answer is the {name}"

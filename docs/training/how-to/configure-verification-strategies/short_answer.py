@@ -59,9 +59,9 @@ class ShortAnswerResponse(BaseMultiRewardVerifyResponse):
 
 
 def normalize(text: str) -> str:
-    """Lower case, Unicode forms and spaces made equal, punctuation around the text dropped."""
+    """Lower case, Unicode forms and spaces made equal, punctuation around the text dropped, but for the point of `.5`."""
     text = unicodedata.normalize("NFKC", text).casefold()
-    return " ".join(text.split()).strip(" .,;:!?\"'`*")
+    return " ".join(text.split()).rstrip(" .,;:!?\"'`*").lstrip(" ,;:!?\"'`*")
 
 
 def texts_of(values: list) -> list[str]:
@@ -80,7 +80,7 @@ def correctness(answer: str, accepted: list[str], partial_credit: float) -> floa
     if answer in accepted:
         return 1.0
     found = any(
-        re.search(rf"(?<!\w){re.escape(text)}(?!\w)", answer)
+        re.search(rf"(?<![\w.-]){re.escape(text)}(?!\w|[.,]\d)", answer)
         for text in accepted
         if text
     )

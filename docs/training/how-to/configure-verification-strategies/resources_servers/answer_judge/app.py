@@ -116,8 +116,8 @@ class AnswerJudgeServer(SimpleResourcesServer):
         answer, said, reward = body.response.output_text.strip(), None, 0.0
         if (
             self.config.exact_first
-            and answer.strip(" .").casefold()
-            == body.expected_answer.strip(" .").casefold()
+            and answer.rstrip(" .").casefold()
+            == body.expected_answer.strip().rstrip(" .").casefold()
         ):
             reward = 1.0
         elif answer:  # an empty answer is wrong without asking

@@ -68,8 +68,9 @@ class CodeTestsResponse(BaseVerifyResponse):
 
 def extract(text: str) -> str:
     """The last fenced block, else the text from the first line that starts like code."""
-    blocks = re.findall(r"```(?:python|py)?[ \t]*\n(.*?)(?:```|\Z)", text, re.S)
-    if blocks:
+    fenced = re.findall(r"```[ \t]*([\w+-]*)[^\n`]*\n(.*?)(?:```|\Z)", text, re.S)
+    named = ("", "py", "python", "python3")
+    if blocks := [code for label, code in fenced if label.lower() in named]:
         return blocks[-1]
     start = re.search(r"^(?:def|import|from|class|@|[a-z_]\w* = )", text, re.M)
     return text[start.start() :] if start else text

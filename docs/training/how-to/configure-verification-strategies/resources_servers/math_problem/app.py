@@ -69,7 +69,7 @@ def extract(text: str) -> str:
             depth += {"{": 1, "}": -1}.get(text[end], 0)
             if not depth:
                 return text[start + 7 : end]
-    number = r"-?\d[\d,]*(?:\.\d+)?(?:\s*/\s*\d+)?"
+    number = r"-?\d+(?:,\d+)*(?:\.\d+)?(?:\s*/\s*\d+)?"
     stated = re.findall(
         rf"(?:answer(?: is|:)|=)\s*\$?({number})", text, re.I
     ) or re.findall(number, text)

@@ -36,7 +36,8 @@ def final_answer(text: str) -> str:
 
 def normal(text: str) -> str:
     """One spelling for equal answers: case, articles, final punctuation, numbers."""
-    text = unicodedata.normalize("NFKC", text).casefold().strip(" \t\n.!?;:,\"'`*")
+    text = unicodedata.normalize("NFKC", text).casefold()
+    text = text.rstrip(" \t\n.!?;:,\"'`*").lstrip(" \t\n!?;:,\"'`*")  # .5 is not 5
     text = re.sub(r"^(?:the|an?) ", "", re.sub(r"\s+", " ", text))
     if re.fullmatch(r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d{1,30})(?:\.\d{1,30})?", text):
         return format(Decimal(text.replace(",", "")).normalize() + 0, "f")
