@@ -1,5 +1,5 @@
 #!/bin/bash
-# OpenRLHF 0.11.2, SFT and DPO: under templates whose prompt ends with `<think>`, as Nemotron 3 Nano's and DeepSeek-R1-Distill's, answers lose their first characters.
+# OpenRLHF 0.11.2, SFT and DPO: under templates whose prompt ends with `<think>`, the first eight characters after it are lost: half a tag under Nemotron 3 Nano's, the start of the answer under DeepSeek-R1-Distill's.
 set -euo pipefail
 folder=$(mktemp -d); trap 'rm -rf "$folder"' EXIT; cd "$folder"
 "${UV:-uv}" venv -q --seed venv
