@@ -36,7 +36,7 @@ PRINTED_BY = {
     "data": "`gym dataset`",
     "servers": "the servers (`gym env start`)",
     "run": "`gym eval run`",
-    "after": "`gym eval` on finished rollouts, and `gym env test`",
+    "after": "`gym eval` on finished rollouts, or `gym env test`",
     "endpoint": "the model endpoint",
     "trainer": "the trainer",
     "system": "the operating system",
