@@ -356,6 +356,13 @@ def test_rescore_refuses_bad_input(tmp_path: Path, content: str | None, message:
     assert not (tmp_path / "b.jsonl").exists()
 
 
+def test_rescore_refuses_two_rows_of_one_rollout(tmp_path: Path) -> None:
+    """Of two runs, or of several stages: Gym would take the task of one for the other, and so would the masks."""
+    write(tmp_path / "a.jsonl", rollout(0, 1, stage_index=0, mask_sample=True), rollout(0, 1, stage_index=1)), write(tmp_path / "a_materialized_inputs.jsonl", {})
+    refused = script("rescore.py", "a.jsonl", "b.jsonl", cwd=tmp_path)
+    assert refused.returncode == 2 and "a.jsonl, line 2: task 0, repeat 0 is there twice" in refused.stderr
+
+
 def test_rescore_says_that_gym_is_missing(tmp_path: Path) -> None:
     write(tmp_path / "a.jsonl", rollout(0, 1)), write(tmp_path / "a_materialized_inputs.jsonl", {})
     refused = script("rescore.py", "a.jsonl", "b.jsonl", cwd=tmp_path, PATH=str(tmp_path))
@@ -383,6 +390,16 @@ def test_what_landed_tells_zeros_masks_and_failures_apart(tmp_path: Path) -> Non
     write(tmp_path / "a.jsonl", rollout(0, 1, **agent))
     assert script("what_landed.py", "a.jsonl", "--agent", "math", cwd=tmp_path).returncode == 0
     assert "no rollouts of other" in script("what_landed.py", "a.jsonl", "--agent", "other", cwd=tmp_path).stderr
+
+
+def test_what_landed_counts_every_stage_and_every_row(tmp_path: Path) -> None:
+    agent = {"agent_ref": {"name": "a"}}
+    stages = [rollout(0, stage / 2, **agent, stage_index=stage) for stage in range(3)]
+    older = [{name: value for name, value in rollout(1, 1, **agent).items() if name != "_ng_rollout_index"} for _ in range(2)]
+    write(tmp_path / "a.jsonl", *stages, *older)
+    write(tmp_path / "a_materialized_inputs.jsonl", {"_ng_task_index": 0, "_ng_rollout_index": 0, **agent})
+    told = script("what_landed.py", "a.jsonl", cwd=tmp_path)
+    assert told.stdout.splitlines() == ["a", "    1 x scored 0.00", "    1 x scored 0.50", "    3 x scored 1.00", "        mean 0.700 of 5 scored"], told.stdout
 
 
 def test_only_finite_numbers_are_scores(tmp_path: Path) -> None:

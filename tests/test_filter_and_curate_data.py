@@ -89,6 +89,13 @@ def test_parallel_calls_and_reasoning_become_one_turn_in_order() -> None:
     assert chat.sft_row(row, "drop")["messages"][5] == {"role": "assistant", "content": "Noon and six."}
 
 
+def test_a_result_that_comes_twice_hides_no_call_without_one() -> None:
+    with pytest.raises(chat.NoChat, match="a tool result without its call"):
+        chat.convert(rollout(called("a"), result("a"), result("a"), called("b"), "Done."))
+    again = chat.convert(rollout(called("a"), result("a"), called("a"), result("a"), "Done."))[1]  # an agent that counts the calls of each turn anew
+    assert shape(again) == ["assistant+call", "tool", "assistant+call", "tool", "assistant"]
+
+
 def test_several_turns_keep_their_order() -> None:
     row = rollout(called("a"), result("a"), called("b"), result("b"), "Yes.", {"role": "user", "content": "Sure?"}, "I am.")
     prompt, completion, tools = chat.convert(row)
@@ -99,7 +106,7 @@ def test_several_turns_keep_their_order() -> None:
 @pytest.mark.parametrize("reasoning", chat.REASONING)
 def test_steps_without_what_came_between_are_not_one_answer(reasoning: str) -> None:
     """As of agents that log every step of a screen, or of several models; rollouts of osworld and of langgraph agents are like this."""
-    for output in (["Open it.", "Click it."], [thought("a"), "Open it.", thought("b"), "Click it."], ["Hm.", called("a"), "So.", result("a"), "Noon."]):
+    for output in (["Open it.", "Click it."], [thought("a"), "Open it.", thought("b"), "Click it."], ["Hm.", called("a"), "So.", result("a"), "Noon."], ["<think>a", "4"]):
         with pytest.raises(chat.NoChat, match="several messages of the model in a row"):
             chat.convert(rollout(*output), reasoning)
     for output in (["", "4"], ["<think>a</think>", "4"], ["<think>a", "b</think>4"], ["4", {"role": "user", "content": "Sure?"}, "4"], ["Hm.", called("a"), result("a"), "4"]):
@@ -324,6 +331,13 @@ def test_each_filter_drops_what_it_says(tmp_path: Path, row: dict, filters: list
     kept, rejected, _ = filtered(tmp_path, [row, good], *filters)
     stage = filters[0] if filters[0] in ("--drop-matching", "--where") else " ".join(filters)
     assert kept == [(1, 0)] and rejected[0, 0] == (stage.removeprefix("--"), reason)
+
+
+def test_names_that_a_server_of_tools_has_are_not_checked(tmp_path: Path) -> None:
+    rows = [rollout(called("a", "find"), result("a"), "x", params={"tools": tools}) for tools in ([{"type": "mcp", "server_label": "s"}], [{"type": "web_search"}])]
+    kept, rejected, printed = filtered(tmp_path, [row | {"_ng_task_index": n} for n, row in enumerate(rows)], "--valid-calls")
+    assert kept == [(0, 0)] and rejected[1, 0][1] == "calls a tool that was not offered"
+    assert "1 rollouts list a server of tools, not their names: the names of other calls are not checked" in printed
 
 
 def test_conditions_compare_values(tmp_path: Path) -> None:
@@ -585,6 +599,30 @@ EMPTY = {  # what leaves no row to write
 }
 
 
+OVER = {  # what would write over a file that it reads
+    "describe": ("describe_rollouts.py", "IN -o IN"), "tasks": ("describe_rollouts.py", "IN --by level --tasks in_materialized_inputs.jsonl -o in_materialized_inputs.jsonl"),
+    "healthy": ("filter_rollouts.py", "IN --healthy verdicts.jsonl -o verdicts.jsonl"),
+    "profile": ("make_training_sets.py", "balance IN --by level --profile in_materialized_inputs.jsonl -o in_materialized_inputs.jsonl"),
+    "tokens": ("../integrate-with-rl-frameworks/token_bundles.py", "IN -o IN"), "unsolved": ("../configure-multi-model-setups/unsolved_tasks.py", "IN -o IN"),
+    "manifest": ("../manage-training-datasets/dataset_tool.py", "manifest IN -o IN"), "fields": ("../manage-training-datasets/dataset_tool.py", "fields IN --drop a -o IN"),
+    "quality": ("../monitor-data-quality/run_quality.py", "IN --json IN"), "limits": ("../monitor-data-quality/quality_gate.py", "IN --suggest IN"),
+    "rescore": ("../configure-verification-strategies/rescore.py", "IN IN"),
+}
+
+
+@pytest.mark.parametrize("name", OVER)
+def test_no_script_writes_over_what_it_reads(tmp_path: Path, name: str) -> None:
+    script, words = OVER[name]
+    row = rollout(said("a") | {"prompt_token_ids": [1], "generation_token_ids": [2], "generation_log_probs": [-0.1]}, reward=0.0)
+    write(tmp_path / "in.jsonl", row)
+    write(tmp_path / "in_materialized_inputs.jsonl", {"responses_create_params": {"input": "Q"}, "_ng_task_index": 0})
+    write(tmp_path / "verdicts.jsonl", {"_ng_task_index": 0, "_ng_rollout_index": 0, "verdict": "healthy"})
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    done = run(script, *words.replace("IN", "in.jsonl").split(), cwd=tmp_path)
+    assert done.returncode == 2 and re.search("overwrit|different files", done.stderr) and "Traceback" not in done.stderr, done.stderr
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
 @pytest.mark.parametrize("name", EMPTY)
 def test_a_file_of_no_rows_takes_no_older_ones_place(tmp_path: Path, name: str) -> None:
     script, words = EMPTY[name]
@@ -652,6 +690,16 @@ def test_a_review_with_another_word_is_refused(tmp_path: Path) -> None:
     assert "separated by commas" in make(tmp_path, "merge", "in.jsonl", "r.csv", "-o", "o", code=2).stderr
 
 
+def test_a_verdict_belongs_to_one_rollout(tmp_path: Path) -> None:
+    write(tmp_path / "in.jsonl", rollout("a"), rollout("b", repeat=1))
+    (tmp_path / "r.csv").write_text("verdict,note,task_index,rollout_index\nbad,,0,0\nbad,,0,0\ngood,,0,1\nbad,,0,1\n")
+    assert "row 5: task 0, rollout 1 has the verdict good above" in make(tmp_path, "merge", "in.jsonl", "r.csv", "-o", "o", code=2).stderr
+    write(tmp_path / "in.jsonl", rollout("a"), rollout("of another run"))
+    for command in (("sample", "in.jsonl"), ("merge", "in.jsonl", "r.csv")):
+        (tmp_path / "r.csv").write_text("verdict,note,task_index,rollout_index\nbad,,0,0\n")
+        assert "in.jsonl:2: task 0, repeat 0 is there twice" in make(tmp_path, *command, "-o", "o.jsonl", code=2).stderr
+
+
 def test_a_masked_rollout_is_no_verdict_of_the_verifier(tmp_path: Path) -> None:
     write(tmp_path / "in.jsonl", rollout("a", task=0, reward=0.0, mask_sample=True), rollout("b", task=1, reward=1.0))
     (tmp_path / "r.csv").write_text("verdict,note,task_index,rollout_index\ngood,,0,0\ngood,,1,0\n")
@@ -662,6 +710,13 @@ def test_check_finds_an_empty_side_of_a_pair(tmp_path: Path) -> None:
     say = lambda text: [{"role": "assistant", "content": text}]  # noqa: E731
     write(tmp_path / "pair.jsonl", {"prompt": [{"role": "user", "content": "?"}], "chosen": say(""), "rejected": say("abc")})
     assert "chosen has no assistant text or call" in make(tmp_path, "check", "pair.jsonl", code=1).stdout
+
+
+def test_check_finds_a_prompt_in_the_answers(tmp_path: Path) -> None:
+    asked, answer = {"role": "user", "content": "?"}, {"role": "assistant", "content": "a"}
+    write(tmp_path / "in.jsonl", {"prompt": [asked], "completion": [asked, answer]}, {"prompt": [asked], "chosen": [answer], "rejected": [asked, answer | {"content": "b"}]})
+    told = make(tmp_path, "check", "in.jsonl", code=1).stdout
+    assert "in.jsonl:1: completion does not begin with the assistant" in told and "in.jsonl:2: rejected does not begin with the assistant" in told
 
 
 def test_a_blind_review_shows_no_reward(tmp_path: Path) -> None:
@@ -872,6 +927,16 @@ def test_check_finds_a_worthless_run(tmp_path: Path) -> None:
     for fault in ("8 of 12 rollouts repeat the response.id and the answer", "2 of 4 tasks have the prompt of another one", "12 of 12 rollouts gave the same answer",
                   "the reward contradicts its row: reward 0, the answer is the expected_answer (8 rows)"):
         assert fault in told
+
+
+def test_check_compares_answers_without_their_reasoning(tmp_path: Path) -> None:
+    write(tmp_path / "in.jsonl", *[rollout(thought(f"Way {n}"), "Oslo", repeat=n, reward=float(n)) for n in range(2)])
+    assert "2 of 2 rollouts gave the same answer to the same task" in make(tmp_path, "check", "in.jsonl", code=1).stdout
+
+
+def test_check_tells_of_one_prompt_for_all_tasks(tmp_path: Path) -> None:
+    write(tmp_path / "in.jsonl", *[rollout(f"{n}", task=n) for n in range(3)])
+    assert "all 3 tasks have one prompt: right only where the environment holds the task" in make(tmp_path, "check", "in.jsonl").stdout
 
 
 def test_a_curriculum_takes_what_gym_profiles(tmp_path: Path) -> None:

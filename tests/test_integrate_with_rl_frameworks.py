@@ -874,6 +874,7 @@ def test_bundles_become_masks(modules) -> None:
     ([called([], [2])], {}, "incomplete bundle"),
     ([called([1], [2])], {"mask_sample": True}, "masked"),
     ([called([1], [2])], {"_ng_failure_class": "cancelled"}, "failed .cancelled"),
+    ([[called([1], [2])]], {}, "the output is a list of lists: an agent with return_transitions"),
     ([called([1], [2])], {"reward": None}, "no reward"),
     ([called([1], [2])], {"reward": 10**400}, "the reward is not finite"),
     ([called([1], [2])], {"reward": "1"}, "the reward is not a number"),

@@ -374,6 +374,33 @@ def test_a_task_without_a_pair_has_one_reason(folder: Path, given: list, reason:
     assert re.findall(r"left out: (.*)", done.stdout) == [reason], done.stdout + done.stderr
 
 
+def test_an_answer_that_holds_the_prompt_is_no_row(folder: Path) -> None:
+    whole = [ASKED, SHOWN]
+    write(folder, "sft.jsonl", {"prompt": [ASKED], "completion": whole}, {"conversations": [{"from": "human", "value": "?"}]}, {"prompt": [ASKED], "completion": [SHOWN]})
+    write(folder, "dpo.jsonl", {"prompt": [ASKED], "chosen": whole, "rejected": [ASKED, SAID]}, {"prompt": [ASKED], "chosen": [SHOWN], "rejected": [SAID]})
+    for kind in ("sft", "dpo"):
+        done = convert(folder, kind, f"{kind}.jsonl", "--for", "trl", "-o", "out.jsonl")
+        assert "1 left out: an answer that begins with another message than the assistant's" in done.stdout and len(rows(folder / "out.jsonl")) == 1
+    assert "1 left out: conversations: rename them" in convert(folder, "sft", "sft.jsonl", "--for", "trl", "-o", "out.jsonl").stdout
+
+
+def test_a_result_after_a_word_of_the_user_is_that_of_its_call(folder: Path) -> None:
+    calls = [{"id": "c", "type": "function", "function": {"name": "look", "arguments": "{}"}}]
+    late = [ASKED, {"role": "assistant", "content": "", "tool_calls": calls}, ASKED, {"role": "tool", "tool_call_id": "c", "content": "4"}, SHOWN]
+    write(folder, "chat.jsonl", {"messages": late}, {"messages": [*late[:4], late[3], SHOWN]})
+    write(folder, "run.jsonl", rollout(0, [ASKED], CALL, ASKED, {"type": "function_call_output", "call_id": "c", "output": "4"}, SHOWN))
+    told = [convert(folder, "sft", f"{name}.jsonl", "--for", "trl", "-o", f"{name}_out.jsonl").stdout for name in ("chat", "run")]
+    assert rows(folder / "chat_out.jsonl")[0]["messages"] == rows(folder / "run_out.jsonl")[0]["messages"]
+    assert "2 rows in, 1 out" in told[0] and "1 left out: a tool result without its call" in told[0]
+
+
+def test_answers_that_differ_in_an_argument_alone_are_a_pair(folder: Path) -> None:
+    for one, other in (("-1", "-2"), ("true", "1")):
+        talks = [rollout(0, [ASKED], CALL | {"arguments": f'{{"x": {value}}}'}, reward=float(n), repeat=n) for n, value in enumerate((one, other))]
+        done = convert(folder, "dpo", write(folder, "run.jsonl", *talks), "--for", "trl", "-o", "out.jsonl")
+        assert "1 pairs or tasks in, 1 out" in done.stdout, done.stdout
+
+
 def test_rows_of_rollouts_without_an_index_name_file_and_line(folder: Path) -> None:
     talks = [rollout(None, [ASKED], SAID | {"content": str(number)}, reward=float(number == 1)) for number in range(3)]
     given = write(folder, "plain.jsonl", *talks)

@@ -288,6 +288,16 @@ def test_chat_rows_with_one_prompt_stay_on_one_side(tmp_path: Path) -> None:
     assert sorted(map(json.loads, sides[0] + sides[1]), key=str) == sorted(rows, key=str)
 
 
+def test_pairs_that_hold_their_prompt_stay_on_one_side(tmp_path: Path) -> None:
+    sides = lambda n, k: [[{"role": "user", "content": f"Question {n}"}, {"role": "assistant", "content": f"{word} {k}"}] for word in ("Good", "Bad")]  # noqa: E731
+    write(tmp_path / "a.jsonl", *[dict(zip(("chosen", "rejected"), sides(n, k))) for n in range(20) for k in range(2)])
+    assert tool("split", "a.jsonl", "--validation", "0.5", cwd=tmp_path).returncode == 0
+    asked = [{json.loads(line)["chosen"][0]["content"] for line in (tmp_path / f"data/{name}.jsonl").open()} for name in ("train", "validation")]
+    assert all(asked) and not asked[0] & asked[1]
+    told = tool("stats", write(tmp_path / "b.jsonl", {"chosen": "Human: Hi Assistant: Ho", "rejected": "Human: Hi Assistant: Hu"}), cwd=tmp_path).stdout
+    assert "1 rows hold no prompt in a form that is read here: they are the same only if the whole rows are" in told and "their agent brings it" not in told
+
+
 def test_one_prompt_for_all_rows_asks_for_another_field(tmp_path: Path) -> None:
     write(tmp_path / "a.jsonl", *(task("Guess the word.", word=f"word {n}") for n in range(30)))
     result = tool("split", "a.jsonl", cwd=tmp_path)

@@ -671,6 +671,15 @@ def test_table_is_flat_and_can_be_filtered(tmp_path: Path) -> None:
     assert nothing.returncode == 1 and "no row is left" in nothing.stderr and not (tmp_path / "no.csv").exists()
 
 
+def test_a_verdict_is_that_of_its_stage(tmp_path: Path) -> None:
+    stages = [rollout(0, 0, stage_index=stage) for stage in range(2)]
+    write(tmp_path / "rollouts.jsonl", *stages)
+    write(tmp_path / "rollout_verdicts.jsonl", *({"_ng_task_index": 0, "_ng_rollout_index": 0, "stage_index": stage, "verdict": word, "findings": []} for stage, word in enumerate(("healthy", "unhealthy"))))
+    (tmp_path / "quality_summary.json").write_text('{"run": {}}')
+    assert run("rollout_table.py", "rollouts.jsonl", "-o", "t.csv", cwd=tmp_path).returncode == 0
+    assert [row["verdict"] for row in csv.DictReader((tmp_path / "t.csv").open(newline=""))] == ["healthy", "unhealthy"]
+
+
 def test_sample_is_repeatable(tmp_path: Path) -> None:
     collect(tmp_path, 0.5)
     made = []
@@ -695,6 +704,19 @@ def test_report_is_one_file_that_asks_no_host(tmp_path: Path) -> None:
     assert "Question 7?" in text and text.count("</script>") == 2, "what a model wrote must not end the script"
     bare = subprocess.run([*command, "--no-text", "--max-rollouts", "10"], cwd=tmp_path, capture_output=True, text=True)
     assert "20 rollouts" in bare.stdout and "Question 7?" not in (tmp_path / "report.html").read_text()
+
+
+def test_no_text_of_a_model_opens_a_comment_in_the_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In `<!--<script>` a browser would not see the end of the script."""
+    import quality_report
+
+    class Chart:
+        def to_html(self, **_: object) -> str:
+            return '<html><head></head><body><script>const spec = {"answer": "<!--<script></script>"};</script></body></html>'
+
+    monkeypatch.setattr(quality_report, "charts", lambda rollouts: Chart())
+    text = quality_report.page({}, [], "", "t")
+    assert '{"answer": "<\\!--<script><\\/script>"};</script>' in text and "<!--" not in text
 
 
 def test_report_says_what_it_needs(tmp_path: Path) -> None:

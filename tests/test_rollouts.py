@@ -7,6 +7,7 @@ import random
 import re
 from pathlib import Path
 
+import doubts
 import pytest
 import rollouts as reader
 from doubts import contradiction
@@ -83,6 +84,11 @@ def test_a_task_is_its_index_or_its_prompt() -> None:
     chat = {"messages": [{"role": "user", "content": "What is it?"}, {"role": "assistant", "content": "X"}]}
     assert reader.prompt_key(chat) == reader.prompt_key(one) == reader.prompt_key({"conversations": [{"from": "human", "value": "what is it?"}, {"from": "gpt", "value": "y"}]})
     assert reader.prompt_key(chat) != reader.prompt_key({"messages": [{"role": "system", "content": "Be short."}, *chat["messages"]]})
+    asked, answers = chat["messages"][:1], [[{"role": "assistant", "content": text}] for text in "AB"]
+    for pair in ({"prompt": asked, "chosen": answers[0], "rejected": answers[1]}, {"chosen": asked + answers[0], "rejected": asked + answers[1]},
+                 {"messages": asked, "chosen": answers[0][0], "rejected": answers[1][0]}, {"context": asked, "completions": []}):
+        assert reader.prompt_key(pair) == reader.prompt_key(one)
+    assert reader.key_of(rollout("x") | {"_ng_task_index": 3.0, "_ng_rollout_index": 1.0}) == (3, 1), "as a table with gaps makes of them"
     del one["_ng_task_index"], other["_ng_task_index"]
     assert reader.task_of(one) == reader.task_of(other) != 0
     assert reader.group_of({"task_source": "a", "agent_ref": {"name": "b"}}) == "a" and reader.group_of({"agent_ref": {"name": "b"}}) == "b" and reader.group_of({}) is None
@@ -183,6 +189,46 @@ def test_a_call_in_the_text_is_seen(text: str, found: bool) -> None:
 def test_arguments_are_json_and_not_what_python_reads() -> None:
     arguments = [reader.arguments_in(reader.Call("f", text, None)) for text in ('{"x": "NaN"}', '{"x": NaN}', '{"x": -Infinity}', "[1]")]
     assert arguments == [{"x": "NaN"}, '{"x": NaN}', '{"x": -Infinity}', [1]]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [('{"x": -1}', '{"x": -2}', False), ('{"x": true}', '{"x": 1}', False), ('{"x": [0]}', '{"x": [false]}', False), ('{"x": 1}', '{"x": 1.0}', True),
+     ('{"x": 1, "y": -1}', '{"y":-1, "x":1}', True), ('{"x": "-1"}', '{"x": -1}', False), ("[-1]", "[-2]", False)],
+)
+def test_answers_are_the_same_if_their_calls_are(one: str, other: str, same: bool) -> None:
+    """Python has one hash for -1 and -2, and takes true for 1."""
+    keys = [reader.answer_key(reader.said(rollout({**call("a"), "arguments": text}))) for text in (one, other)]
+    assert (keys[0] == keys[1]) == same
+
+
+@pytest.mark.parametrize(("rewards", "uneven"), [((-1.0, -2.0), 2), ((-1, -1.0), 0), ((1, 1.0), 0), ((0.0, 1.0), 2)])
+def test_rewards_are_the_same_if_their_numbers_are(rewards: tuple, uneven: int) -> None:
+    repeats = doubts.Repeats()
+    for reward in rewards:
+        repeats.add(0, "r", 7, reward)
+    assert repeats.unequal() == (uneven, 2)
+
+
+@pytest.mark.parametrize(
+    ("expected", "text", "doubted"),
+    [(12.0, "It is 12.", False), ("12.0", "12", False), ("-5", "\u22125", False), ("0.50", "It is .5", False), ("1200", "1,200.0", False),
+     ("12.5", "12", True), (12.0, "13", True), ("Oslo", "Lima", True)],
+)
+def test_a_number_is_the_expected_one_in_any_form(expected: object, text: str, doubted: bool) -> None:
+    assert bool(doubts.contradiction({"expected_answer": expected}, text, [], 1.0)) == doubted
+
+
+def test_no_file_takes_the_place_of_an_input_or_a_folder(tmp_path: Path) -> None:
+    path, link = tmp_path / "in.jsonl", tmp_path / "link.jsonl"
+    path.write_text("{}\n")
+    link.symlink_to(path)
+    for output in (path, link):
+        with pytest.raises(reader.BadInput, match="is an input, and would be overwritten"), reader.writing(output, inputs=[None, path]):
+            pass
+    with pytest.raises(reader.BadInput, match="is a folder"), reader.writing("."):
+        pass
+    assert path.read_text() == "{}\n" and sorted(tmp_path.iterdir()) == [path, link]
 
 
 def test_hashes_are_a_set() -> None:

@@ -28,6 +28,8 @@ VERDICTS = RIGHT | WRONG | set(PARTS)
 PLAIN = re.compile(r"[\w.,%$€-]+(?: [\w.,%$€-]+)?")
 SAID_OTHERWISE = frozenset(("true", "false", "yes", "no", "none"))
 
+NUMBER = re.compile(r"-?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
+
 MOST = 2**32 - 1
 EDGES = " .!?\"'`*\t\n\v\f\r\x1c\x1d\x1e\x1f"
 BEGIN = EDGES.replace(".", "")  # .5 is not 5
@@ -117,9 +119,18 @@ def unread(name: str, expected: str, text: str, extracted: object, reward: float
             return None
         if said.isalpha() and expected.isalpha() and said not in SAID_OTHERWISE:
             return f"reward {reward:g}, the {name} is not the extracted_answer"
-    if holds(text, expected) or not text.strip() or holds(plain(text).replace(",", ""), expected.replace(",", "")):
+    if holds(text, expected) or not text.strip() or same_number(text, expected) or holds(plain(text).replace(",", ""), expected.replace(",", "")):
         return None
     return f"reward {reward:g}, the {name} is not in the answer"
+
+
+def same_number(text: str, expected: str) -> bool:
+    """Whether the text holds the expected number in another form: 12 for 12.0, .5 for 0.50, or with another sign for minus."""
+    try:
+        wanted = float(expected)
+        return any(float(found) == wanted for found in NUMBER.findall(text.replace(",", "").replace("\u2212", "-")))
+    except ValueError:
+        return False
 
 
 def holds(text: str, word: str) -> bool:
@@ -147,7 +158,7 @@ class Repeats:
             self.answers.append(answer & MOST)
         if reward is not None:
             self.ours.append(hash((task, answer)))
-            self.rewards.append(hash((reward,)) & MOST)
+            self.rewards.append(hash((reward, reward == -1)) & MOST)  # of -1 and -2 Python has one hash
 
     @staticmethod
     def grouped(keys: array, values: array):

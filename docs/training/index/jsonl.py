@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -174,9 +174,13 @@ def row_at(file, offset: int) -> dict:
 
 
 @contextmanager
-def writing(path: Path | str, mode: str = "wb"):
-    """Open a temporary file that becomes ``path`` if the block ends well and disappears if it does not."""
+def writing(path: Path | str, mode: str = "wb", inputs: Iterable[Path | str | None] = ()):
+    """Open a temporary file that becomes ``path`` if the block ends well and disappears if it does not. Raises BadInput if it is one of ``inputs``."""
     path = Path(path)
+    if path.is_dir():
+        raise BadInput(f"{path} is a folder. Name a file in it")
+    if path.exists() and any(os.path.exists(given) and os.path.samefile(given, path) for given in inputs if given):
+        raise BadInput(f"{path} is an input, and would be overwritten. Name another file for the output")
     temporary = path.with_name(path.name + ".tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -366,11 +366,18 @@ def lost_calls(items: list[dict], prompt: int = 0) -> int:
 def frozen(value):
     """A JSON value as one that has a hash, whatever the order of its keys."""
     if type(value) is dict:
-        try:
-            return frozenset(value.items())
-        except TypeError:  # it holds objects or lists
-            return frozenset((key, frozen(inner)) for key, inner in value.items())
-    return tuple(map(frozen, value)) if type(value) is list else value
+        values = value.values()
+        if -1 not in values and 1 not in values and 0 not in values:
+            try:
+                return frozenset(value.items())
+            except TypeError:  # it holds objects or lists
+                pass
+        return frozenset([(key, frozen(inner)) for key, inner in value.items()])
+    if type(value) is list:
+        return tuple(map(frozen, value))
+    if type(value) is bool:  # for Python, true is 1, and -1 has the hash of -2
+        return bool, value
+    return (int, "-1") if value == -1 else value
 
 
 def arguments_in(call: Call):

@@ -17,6 +17,7 @@ from __future__ import annotations
 from array import array
 from collections import Counter
 from collections.abc import Iterator
+from itertools import takewhile
 from pathlib import Path
 
 from jsonl import BadInput, as_cell, digest, dumps, lines, loads, plain, raw_lines, row_at, strict, writing  # noqa: F401 (so that scripts have all from here)
@@ -181,8 +182,13 @@ def kind_of(row: dict) -> str:
 
 def task_of(row: dict) -> int | str:
     """The task of a rollout: `_ng_task_index`, else its whole prompt."""
-    task = row.get(TASK)
+    task = whole(row.get(TASK))
     return task if type(task) is int or type(task) is str else f"prompt-{prompt_key(row)}"
+
+
+def whole(index: object) -> object:
+    """3 for 3.0, which a table with gaps makes of an index; all else as it is."""
+    return int(index) if type(index) is float and index.is_integer() else index
 
 
 def key_of(row: dict) -> tuple[int | str, int | None]:
@@ -190,6 +196,8 @@ def key_of(row: dict) -> tuple[int | str, int | None]:
     task, repeat, stage = row.get(TASK), row.get(REPEAT), row.get("stage_index")
     if type(task) is not int:
         task = task_of(row)
+    if type(repeat) is not int:
+        repeat = whole(repeat) if type(repeat) is float else None
     return task if stage is None else f"{task}, stage {stage}", repeat if type(repeat) is int else None
 
 
@@ -219,11 +227,16 @@ def prompt_of(row: dict) -> list:
                     break
                 items.append(item)
         return [{"role": "system", "content": params["instructions"]}, *items] if params.get("instructions") else items
-    if "prompt" in row:
+    if row.get("prompt"):
         return row["prompt"] if isinstance(row["prompt"], list) else [{"role": "user", "content": row["prompt"]}]
-    messages = list_of(row, "messages") or [
+    messages = list_of(row, "messages") or list_of(row, "context") or [
         {"role": {"human": "user", "gpt": "assistant"}.get(str(m.get("from")), m.get("from")), "content": m.get("value")} for m in list_of(row, "conversations")
     ]
+    if not messages:  # a pair may have its prompt in both of its answers
+        sides = zip(list_of(row, "chosen"), list_of(row, "rejected"))
+        return [one for one, _ in takewhile(lambda pair: pair[0] == pair[1], sides)]
+    if "chosen" in row or "context" in row:
+        return messages
     last = next((n for n in range(len(messages) - 1, -1, -1) if messages[n].get("role") == "assistant"), len(messages))
     return messages[:last]
 

@@ -38,7 +38,7 @@ def main(argv: list[str] | None = None) -> int:
                 unsolved.append({key: value for key, value in row.items() if key == TASK or not key.startswith("_ng_") and key != "agent_ref"})
             seen.add(row[TASK])  # other repeats are the same task
         if unsolved:
-            with writing(args.output) as out:
+            with writing(args.output, inputs=[args.rollouts, inputs]) as out:
                 out.writelines(map(dumps, unsolved))
     except BadInput as error:
         print(f"unsolved_tasks.py: {error}", file=sys.stderr)

@@ -30,13 +30,15 @@ from rollouts import REPEAT, TASK, BadInput, dict_of, dumps, lines, masked, unme
 SERVER = "_ng_environment_server"
 
 
-def rows_of(path: Path) -> dict[tuple, dict]:
-    """Task and repeat -> what is needed of each row. A file that is not there, or empty, holds none."""
+def rows_of(path: Path, once: bool = False) -> dict[tuple, dict]:
+    """Task and repeat -> what is needed of each row, of several the last. A file that is not there, or empty, holds none."""
     found = {}
     for number, _, _, row in lines(path) if path.exists() and path.stat().st_size else ():
         key = row.get(TASK), row.get(REPEAT)
         if not all(isinstance(part, int) for part in key):
             raise BadInput(f"{path}, line {number} is no rollout with {TASK} and {REPEAT}. Give the file that gym eval run wrote.")
+        if once and key in found:
+            raise BadInput(f"{path}, line {number}: task {key[0]}, repeat {key[1]} is there twice. Take each run, and each stage, on its own.")
         kept = {name: row[name] for name in (SERVER, "failure_kind", "failure_reason", "_ng_failure_class", "reward") if name in row}
         found[key] = kept | {"agent": dict_of(row, "agent_ref").get("name"), "masked": masked(row), "counts": unmeasured(row) is None}
     return found
@@ -172,10 +174,12 @@ def main(argv: list[str] | None = None) -> int:
         recovery = "--judge-failed-only" in options
         if not args.rollouts.exists():
             raise BadInput(f"Cannot read {args.rollouts}: no such file. Give the file that gym eval run wrote with -o.")
+        if args.output.resolve() in [path.resolve() for path in (args.rollouts, args.inputs) if path]:
+            raise BadInput(f"{args.output} is an input, and would be overwritten. Name another file for the output.")
         if recovery and args.agent:
             raise BadInput("--judge-failed-only takes the rows to score from the failures: leave --agent out.")
         failed = rows_of(beside(args.rollouts, "failures"))
-        before = rows_of(args.rollouts)
+        before = rows_of(args.rollouts, once=True)
         if not before and not failed:
             raise BadInput(f"{args.rollouts} holds no rollouts.")
         args.output.parent.mkdir(parents=True, exist_ok=True)

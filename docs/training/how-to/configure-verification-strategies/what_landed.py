@@ -18,6 +18,9 @@ from pathlib import Path
 from rollouts import REPEAT, TASK, BadInput, dict_of, lines, masked, unmeasured
 
 
+NOWHERE = "no row: not reached, or killed"
+
+
 def readable(text: object, most: int = 10_000) -> str:
     """What a model or a server wrote, without what would steer a terminal: control characters as their escapes."""
     return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", lambda found: ascii(found[0])[1:-1], str(text)[:most])
@@ -49,8 +52,12 @@ def landed(path: Path, wanted: str | None) -> tuple[Counter, dict[str, list[floa
             agent = readable(dict_of(row, "agent_ref").get("name") or "no agent")
             if file == plan and agent == "no agent" or wanted not in (None, agent):
                 continue  # a plan without agents does not say whose rollout this will be
-            key = f"{agent} {row[TASK]} {row.get(REPEAT)}" if TASK in row else f"{file} {number}"
-            place, reason = ("no row: not reached, or killed", "") if file == plan else (place_of(row), reason_of(row))
+            key = f"{agent} {row[TASK]} {row[REPEAT]}" if TASK in row and REPEAT in row else f"{file} {number}"
+            if (stage := row.get("stage_index")) is not None:  # the plan knows no stages
+                if key in last_of and last_of[key][1] == NOWHERE:
+                    del last_of[key]
+                key += f" {stage}"
+            place, reason = (NOWHERE, "") if file == plan else (place_of(row), reason_of(row))
             last_of[key] = agent, place, reason, float(row["reward"]) if place.startswith("scored") else None
     rewards: dict[str, list[float]] = {}
     for agent, _, _, reward in last_of.values():

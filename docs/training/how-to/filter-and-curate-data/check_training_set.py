@@ -67,6 +67,12 @@ def spoken(messages) -> str:
     return "".join((m["content"] if isinstance(m.get("content"), str) else "") + "".join(str(dumps(call)) for call in list_of(m, "tool_calls")) for m in own)
 
 
+def begins(row: dict, *parts: str) -> list[str]:
+    """Answers that begin with a message of someone else: as where the prompt is in them, too."""
+    first = {part: row[part][0] for part in parts if isinstance(row[part], list) and row[part]}
+    return [f"{part} does not begin with the assistant" for part, message in first.items() if isinstance(message, dict) and message.get("role") not in ("assistant", None)]
+
+
 def of_chat(row: dict) -> list[str]:
     if "messages" not in row:
         return ["conversations: rename them to messages with role and content"]
@@ -85,6 +91,7 @@ def of_chat(row: dict) -> list[str]:
 
 def of_pair(row: dict) -> list[str]:
     found = [fault for part in ("prompt", "chosen", "rejected") for fault in faults(row.get(part), part, names_of(row.get("tools")))]
+    found += begins(row, "chosen", "rejected") if row.get("prompt") else []
     sides = {part: row[part] for part in ("chosen", "rejected") if isinstance(row[part], list) and row[part]}
     found += [f"{part} has no assistant text or call" for part, side in sides.items() if not spoken(side).strip()]
     if len(sides) == 2 and spoken(row["chosen"]) == spoken(row["rejected"]):
@@ -93,7 +100,7 @@ def of_pair(row: dict) -> list[str]:
 
 
 def of_completion(row: dict) -> list[str]:
-    found = [fault for part in ("prompt", "completion") for fault in faults(row[part], part, names_of(row.get("tools")))]
+    found = [fault for part in ("prompt", "completion") for fault in faults(row[part], part, names_of(row.get("tools")))] + begins(row, "completion")
     if isinstance(row["completion"], list) and row["completion"] and not spoken(row["completion"]).strip():
         found.append("completion has no assistant text or call: nothing to learn from")
     return found
@@ -129,8 +136,14 @@ class Run:
         task, seen = task_of(row), said(row)
         if task not in self.prompts:
             self.prompts[task] = prompt_key(row) if prompt_of(row) else None  # an agent may bring the prompt
+        answer = seen._replace(texts=["\n".join(seen.texts).strip()], thoughts=[])  # as in run_quality.py: a verifier sees no reasoning items
         reward = row["reward"] if unmeasured(row) is None and not unanswered(row) else None
-        self.repeats.add(task, row["response"].get("id"), answer_key(seen), reward)
+        self.repeats.add(task, row["response"].get("id"), answer_key(answer), reward)
+
+    def alone(self) -> str | None:
+        """What is a fault only if the tasks do not differ in what the environment holds."""
+        prompts = list(self.prompts.values())
+        return f"all {len(prompts)} tasks have one prompt: right only where the environment holds the task" if len(prompts) > 1 and prompts[0] and len(set(prompts)) == 1 else None
 
     def found(self) -> list[str]:
         (copies, ids), (uneven, rollouts) = self.repeats.copied(), self.repeats.unequal()
@@ -172,6 +185,8 @@ def check(args) -> int:
     whole = run.found() + ([f"{again} rows are there twice"] if again else [])
     for fault in whole:
         print(f"{args.file}: {fault}")
+    if alone := run.alone():
+        print(f"{args.file}: {alone}")
     if thinking:
         print(f"{args.file}: {thinking} rows hold reasoning in the text: --reasoning field or drop takes it out")
     count = len(problems) + len(whole)

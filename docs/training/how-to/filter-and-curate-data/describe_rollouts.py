@@ -140,7 +140,7 @@ def table(data: dict) -> list[str]:
     for name, group in data["groups"].items():
         rollouts, tokens = sum(group["rollouts"]), Counter(dict(group["tokens"]))
         solved = Counter(map(kind, group["pass_rates"]))
-        mean = sum(reward * n for reward, n in group["rewards"]) / rollouts
+        mean = sum(float(reward) * n for reward, n in group["rewards"]) / rollouts
         lengths = [quantile(tokens, share) for share in (0.5, 0.95, 1)] if tokens else ["-"] * 3
         lines.append(
             f"{name:<{width}}{len(group['rollouts']):>7}{rollouts:>10}{mean:>6.2f}{solved[NEVER]:>7}{solved[SOMETIMES]:>6}{solved[ALWAYS]:>8}"
@@ -191,7 +191,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"tasks whose rollouts all got the same reward: {sum(g['equal'] for g in data['groups'].values())} of {sum(len(g['rollouts']) for g in data['groups'].values())}")
         print("\n".join(idle(data)))
         if args.output:
-            with writing(args.output, "w") as out:
+            with writing(args.output, "w", [args.rollouts, args.tasks]) as out:
                 json.dump({**about(), **data}, out)
                 out.write("\n")
             print(f"Wrote {args.output}")

@@ -225,6 +225,8 @@ def run(args) -> int:
     for check in found.unlisted:
         if check.unlisted:
             print(f"valid-calls: {check.unlisted} rollouts list no tools, their agent brings its own: the names of their calls are not checked")
+        if check.served:
+            print(f"valid-calls: {check.served} rollouts list a server of tools, not their names: the names of other calls are not checked")
     if args.report:
         with writing(args.report, "w") as out:
             out.write(json.dumps(report, ensure_ascii=False) + "\n")
@@ -324,8 +326,9 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     if "--best" in flags[:-1]:
         parser.error("--best must be the last filter: it compares what the others left")
     outputs = [path.resolve() for path in (args.output, args.rejects, args.report) if path]
-    if args.rollouts.resolve() in outputs or len(set(outputs)) < len(outputs):
-        parser.error("-o, --rejects, --report and the input must be different files")
+    inputs = {path.resolve() for path in (args.rollouts, *(value for _, flag, value in args.filters if flag == "--healthy"))}
+    if inputs & set(outputs) or len(set(outputs)) < len(outputs):
+        parser.error("-o, --rejects, --report and the inputs must be different files")
     return args
 
 

@@ -105,7 +105,7 @@ def curriculum(args) -> int:
         for name in (name for name, _ in stages if name in filled):
             chosen = sorted(entry for entry in kept if entry[0] == name)
             path = args.output / f"{name}.jsonl"
-            with writing(path) as out:
+            with writing(path, inputs=[args.profile]) as out:
                 for _, _, offset in chosen:
                     row = row_at(file, offset)
                     row = row.get("sample") or row["task_input"]
@@ -223,7 +223,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     if args.command == "curriculum" and args.bands[0] <= args.bands[1]:
         parser.error("--bands: the first number must be the larger one")
-    if "output" in args and any(args.output.resolve() == path.resolve() for path in (vars(args).get("rollouts"), vars(args).get("review")) if path):
+    if "output" in args and any(args.output.resolve() == path.resolve() for path in (vars(args).get(name) for name in ("rollouts", "review", "profile")) if path):
         parser.error("-o would overwrite an input")
     if args.command == "sample" and args.output.suffix not in (".csv", ".jsonl"):
         parser.error("-o must end in .csv or .jsonl")

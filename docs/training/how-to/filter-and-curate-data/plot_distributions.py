@@ -112,6 +112,7 @@ def main(argv: list[str] | None = None) -> int:
         print("plot_distributions.py: matplotlib is missing. Start it with uv run plot_distributions.py", file=sys.stderr)
         return 2
     matplotlib.use("svg")
+    matplotlib.rcParams["text.parse_math"] = False  # a name with two $ is no formula
     try:
         args.folder.mkdir(parents=True, exist_ok=True)
         for name, draw in FIGURES.items():

@@ -13,7 +13,7 @@ from collections import Counter, defaultdict
 from pathlib import Path
 
 from rollout_to_chat import convert
-from rollouts import BadInput, NoChat, Rollouts, as_cell, cut_off, digest, dumps, key_of, lines, masked, prompt_of, said, text_in, unmeasured, writing
+from rollouts import BadInput, NoChat, Rollouts, Seen, as_cell, cut_off, digest, dumps, key_of, lines, masked, prompt_of, said, text_in, unmeasured, writing
 from set_helpers import fail, group_reader, listed
 
 VERDICTS = ("good", "bad", "unsure")
@@ -89,8 +89,9 @@ def shares(sizes: dict[str, int], rows: int) -> dict[str, int]:
 def sample(args) -> int:
     # Per group and outcome, the rollouts with the smallest hashes: a random sample that a longer file only adds to.
     group, strata, run = group_reader(args), defaultdict(list), Rollouts(args.rollouts)
-    most = args.rows or args.per_group
+    most, seen = args.rows or args.per_group, Seen(args.rollouts)
     for number, _, _, row in run:
+        seen.add(number, row)
         key = digest(args.seed, *review_key(row, number))
         entries = strata[f"{group(row)}, {outcome(row, args.success)}"]
         if len(entries) < most or key < entries[-1][0]:
@@ -151,6 +152,8 @@ def read_review(path: Path) -> dict[tuple[str, str], tuple[str, str]]:
             raise BadInput(f"{path}, row {number}: needs the columns verdict, task_index and rollout_index, separated by commas") from None
         if verdict and verdict not in VERDICTS:
             raise BadInput(f"{path}, row {number}: the verdict {verdict!r} is none of {', '.join(VERDICTS)}")
+        if verdict and found.get(key, (verdict,))[0] != verdict:
+            raise BadInput(f"{path}, row {number}: task {key[0]}, rollout {key[1]} has the verdict {found[key][0]} above. Keep one of the two")
         if verdict:
             note = str(row.get("note") or "")
             found[key] = verdict, (from_cell(note) if sheet else note)
@@ -171,9 +174,10 @@ def merge(args) -> int:
     review = read_review(args.review)
     if not review:
         return fail(f"{args.review}: no verdict is filled in, nothing written")
-    table, kept, met, run = Counter(), 0, set(), Rollouts(args.rollouts)
+    table, kept, met, run, seen = Counter(), 0, set(), Rollouts(args.rollouts), Seen(args.rollouts)
     with writing(args.output) as out:
         for number, _, raw, row in run:
+            seen.add(number, row)
             key = review_key(row, number)
             verdict, note = review.get(key, (None, None))
             if verdict:

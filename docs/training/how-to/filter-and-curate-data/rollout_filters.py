@@ -125,11 +125,14 @@ def max_calls(item: Candidate, limit: int) -> str | None:
     return f"more than {limit} tool calls" if len(item.said.calls) > limit else None
 
 
+SERVERS = ("mcp", "namespace", "tool_search")  # entries of a tool list that stand for tools whose names it does not hold
+
+
 class ValidCalls:
-    """Counts the rollouts with calls that list no tools: their agent brings its own, so nothing can be said of the names."""
+    """Counts the rollouts with calls whose names nothing can be said of: they list no tools, as their agent brings its own, or a server whose tools have names of its own."""
 
     def __init__(self) -> None:
-        self.unlisted, self.given, self.required = 0, [], {}
+        self.unlisted, self.served, self.given, self.required, self.server = 0, 0, [], {}, False
 
     def __call__(self, item: Candidate, _) -> str | None:
         calls = item.said.calls
@@ -139,12 +142,16 @@ class ValidCalls:
             if type(arguments) is not dict:
                 return "a call's arguments are not a JSON object"
         given = tools_offered(item.row)
-        self.unlisted += not given
         if given != self.given:  # mostly the same as in the row before
             tools = [tool["function"] if isinstance(tool.get("function"), dict) else tool for tool in given]
             self.given, self.required = given, {tool["name"]: required(tool) for tool in tools if isinstance(tool.get("name"), str)}
+            self.server = any(tool.get("type") in SERVERS for tool in given)
+        self.unlisted += not given
+        self.served += bool(given) and self.server
         for call, arguments in zip(calls, item.arguments) if given else ():
             if call.name not in self.required:
+                if self.server:
+                    continue
                 return "calls a tool that was not offered"
             for name in self.required[call.name]:
                 if name not in arguments:

@@ -29,7 +29,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rollouts import (
-    BadInput, NoChat, REPEAT, Rollouts, TASK, answer_in, cut_off, dumps, field_of, frozen, lines, lost_calls, prompt_items, may_think, plain, split_thoughts, strict, text_in, tokens_of, type_of, unanswered, writing,
+    BadInput, NoChat, REPEAT, Rollouts, TASK, Unclear, answer_in, cut_off, dumps, field_of, frozen, lines, lost_calls, prompt_items, may_think, plain, split_thoughts, strict, text_in, tokens_of, type_of, unanswered, writing,
 )
 
 __all__ = ["cut_off", "tokens_of", "writing"]
@@ -81,15 +81,23 @@ def tool_call(call_id, name, arguments) -> dict:
     return {"id": call_id, "type": "function", "function": {"name": name, "arguments": arguments_of(arguments)}}
 
 
+def open_thought(text: str) -> bool:
+    """Whether a text ends while the model thinks."""
+    try:
+        return None in split_thoughts(text)[0]
+    except Unclear:
+        return False
+
+
 class _Turn:
     """Assistant items that follow each other, with one text at most: they become one message, as the model saw them."""
 
-    __slots__ = ("thoughts", "texts", "calls", "reasoning", "spoken")
+    __slots__ = ("thoughts", "texts", "calls", "reasoning", "spoken", "open")
 
     def __init__(self, reasoning: str) -> None:
         self.reasoning = reasoning
         self.thoughts, self.texts, self.calls = [], [], []
-        self.spoken = 0
+        self.spoken, self.open = 0, False
 
     def think(self, text: str) -> None:
         self.thoughts.append(text)
@@ -123,7 +131,8 @@ class _Turn:
             thought = text_of(thought)
             if thought and not (marks and thought.strip() in text):  # some endpoints give it twice
                 self.think(thought)
-        self.spoken += spoken and (not marks or bool(answer_in(text).strip()))
+        self.spoken += spoken and (not marks or bool(answer_in(text).strip())) + (self.open and not marks)  # two replies, if one was cut off while it thought
+        self.open = marks and open_thought(text)
         if marks and self.reasoning != "think":
             thoughts, text = split_thoughts(text)
             self.thoughts += filter(None, thoughts)
@@ -216,7 +225,7 @@ def convert(rollout: dict, reasoning: str = "think") -> tuple[list[dict], list[d
             raise NoChat(f"{name}: a part of the prompt is not in the rollout")
     turn, start, last, plainly = None, None, 0, False
     done: list[dict] = []
-    called, waiting, doubtful, in_a_row, before = set(), 0, False, False, None
+    waiting, doubtful, in_a_row, before = [], False, False, None  # waiting: the ids of the calls without a result
     if params.get("instructions"):
         done.append({"role": "system", "content": text_of(params["instructions"])})
     given = prompt_items(params)
@@ -231,9 +240,9 @@ def convert(rollout: dict, reasoning: str = "think") -> tuple[list[dict], list[d
                 if turn is None:
                     turn = _Turn(reasoning)
                 if own and start is None:
-                    start, turn.spoken = len(done), 0  # the prompt may begin the answer
+                    start, turn.spoken, turn.open = len(done), 0, False  # the prompt may begin the answer
                 # A turn that goes on while calls wait for their results: look closer at the end.
-                if waiting > 0 and (kind != "function_call" or before != kind):
+                if waiting and (kind != "function_call" or before != kind):
                     doubtful = True
                 if kind == "reasoning":
                     turn.reason(item)
@@ -241,25 +250,23 @@ def convert(rollout: dict, reasoning: str = "think") -> tuple[list[dict], list[d
                     count = len(turn.calls)
                     plainly = turn.say(item)
                     in_a_row |= turn.spoken > 1
-                    for call in turn.calls[count:] if len(turn.calls) > count else ():
-                        called.add(str(call["id"]))
-                        waiting += 1
+                    if len(turn.calls) > count:
+                        waiting += [str(call["id"]) for call in turn.calls[count:]]
                 else:
                     if item.get("namespace"):
                         raise NoChat("a tool call with a namespace")
                     call = tool_call(item.get("call_id"), item.get("name"), item.get("arguments"))
                     turn.calls.append(call)
-                    called.add(str(call["id"]))
-                    waiting += 1
+                    waiting.append(str(call["id"]))
             else:
                 if turn is not None:
                     done.append(turn.message())
                     turn, last = None, len(done)
                 message = _other(item, kind)
                 if message["role"] == "tool":
-                    if str(message["tool_call_id"]) not in called:
+                    if (name := str(message["tool_call_id"])) not in waiting:
                         raise NoChat("a tool result without its call")
-                    waiting -= 1
+                    waiting.remove(name)
                 done.append(message)
             before = kind
     if doubtful and lost_calls(given + output, len(given)):

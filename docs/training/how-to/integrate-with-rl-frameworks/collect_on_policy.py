@@ -99,7 +99,7 @@ def main() -> int:
                 reasons[str(reason)] += 1
         if kept:
             kept.sort(key=lambda one: one["task"])
-            with writing(args.output) as out:
+            with writing(args.output, inputs=[args.tasks]) as out:
                 for one in kept:
                     out.write(dumps(one))
     except BadInput as error:

@@ -100,20 +100,23 @@ def conversation(prompt: list[dict], answer: list[dict]) -> tuple[list[dict], li
         answer.pop()
     if not answer:
         raise NoChat("no answer")
+    if answer[0]["role"] != "assistant":
+        raise NoChat("an answer that begins with another message than the assistant's: it repeats the prompt, or a part of the prompt is in it")
     if not any(message["content"].strip() for message in prompt):
         raise NoChat("no prompt")
-    open_calls: list = []
+    open_calls, passed = [], []
     for message in prompt + answer:
         if message["role"] == "tool":
-            if message.get("tool_call_id") not in open_calls:
+            name = message.get("tool_call_id")
+            if name not in open_calls and name not in passed:
                 raise NoChat("a tool result without its call")
-            open_calls.remove(message.get("tool_call_id"))
+            (open_calls if name in open_calls else passed).remove(name)
         elif message["role"] == "assistant":
             if open_calls:
                 raise NoChat("a tool call without its result")
             open_calls = [call["id"] for call in message.get("tool_calls", ())]
         else:  # a user may answer in place of a tool, as worked examples do
-            open_calls = []
+            passed, open_calls = passed + open_calls, []
     if all("train" in message for message in answer if message["role"] == "assistant"):
         raise NoChat("no answer that is to be trained on (weight, loss or train)")
     last = answer[-1]
@@ -177,6 +180,8 @@ def sft_parts(args: argparse.Namespace, path: Path) -> Iterator[tuple | NoChat]:
                 start = next((place for place, message in enumerate(messages) if message["role"] == "assistant"), len(messages))
                 yield *conversation(messages[:start], messages[start:]), tools_given(row), row.get("source") or {}, False
             else:
+                if "conversations" in row:
+                    raise NotARow("conversations: rename them to messages with role and content")
                 raise NotARow(f"neither a rollout nor messages, but {KINDS[kind]}" if kind != "unknown" else "neither a rollout nor messages nor prompt and completion")
         except NoChat as reason:
             yield located(reason, path, number)

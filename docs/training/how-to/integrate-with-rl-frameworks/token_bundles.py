@@ -18,7 +18,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from rollouts import BadInput, Rollouts, Seen, dumps, list_of, masked, task_of, unmeasured, writing
+from rollouts import LISTS, BadInput, Rollouts, Seen, dumps, list_of, masked, task_of, unanswered, unmeasured, writing
 
 BUNDLE = ("prompt_token_ids", "generation_token_ids", "generation_log_probs")
 
@@ -48,7 +48,7 @@ def trajectory(rollout: dict) -> dict:
     prompt, completion, mask, logprobs = [], [], [], []
     calls = [item for item in list_of(rollout["response"], "output") if item.get("generation_token_ids")]
     if not calls:
-        raise Unusable("no token ids: is return_token_id_information true?")
+        raise Unusable(LISTS if unanswered(rollout) == LISTS else "no token ids: is return_token_id_information true?")
     for number, call in enumerate(calls):
         given, ids, logs = bundle(call)
         if number == 0:
@@ -101,7 +101,7 @@ def main() -> int:
             except Unusable as reason:
                 reasons[str(reason)] += 1
         if kept:
-            with writing(args.output) as out:
+            with writing(args.output, inputs=[args.rollouts]) as out:
                 for one in kept:
                     out.write(dumps(one))
     except BadInput as error:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rollout_to_chat import convert
-from rollouts import BadInput, NoChat, dict_of, kind_of, loads, prompt_of, split_thoughts, writing
+from rollouts import BadInput, NoChat, dict_of, frozen, kind_of, loads, prompt_of, split_thoughts, writing
 
 # The wording with which Qwen's and Hermes' templates show tools, for the loaders that show none.
 TOOLS_TEXT = (
@@ -222,7 +222,7 @@ def sft_row(trainer: str, prompt: list, answer: list, tools: list, source: dict,
 
 def said(message: dict) -> tuple:
     """A message without the ids that differ from rollout to rollout."""
-    return message["role"], message.get("reasoning_content"), message["content"], [call["function"] for call in message.get("tool_calls", ())]
+    return message["role"], message.get("reasoning_content"), message["content"], [(call["function"]["name"], frozen(call["function"]["arguments"])) for call in message.get("tool_calls", ())]
 
 
 def first_difference(prompt: list, chosen: list, rejected: list) -> tuple[list, list, list]:

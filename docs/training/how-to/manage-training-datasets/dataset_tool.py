@@ -161,7 +161,7 @@ def stats(args) -> int:
     seen: dict[Path, set[int]] = {}
     status = 0
     for path in args.files:
-        tasks, groups, words, repeats, numbered, count = {}, Counter(), [], [], set(), Count(path)
+        tasks, groups, words, repeats, numbered, other, count = {}, Counter(), [], [], set(), 0, Count(path)
         for number, _, row in rows(path, count):
             name = task(row)
             first = tasks.setdefault(digest(name), number)
@@ -172,6 +172,7 @@ def stats(args) -> int:
             if args.by:
                 groups[str(field_of(row, args.by))] += 1
             words.append(sum(len(said(m.get("content")).split()) for m in prompt(row)))
+            other += not words[-1] and name.startswith("{") and not row.keys() & {"responses_create_params", "response", "task_input"}
         status |= count.done()
         words.sort()
         seen[path] = tasks.keys() - numbered
@@ -180,7 +181,9 @@ def stats(args) -> int:
         # p95: the smallest length that at least 95 % of the rows do not exceed.
         p95 = words[-(-95 * len(words) // 100) - 1]
         print(f"  prompt words: min {words[0]}, median {statistics.median(words):g}, p95 {p95}, max {words[-1]}")
-        if empty := words.count(0):
+        if other:
+            print(f"  {other} rows hold no prompt in a form that is read here: they are the same only if the whole rows are")
+        if empty := words.count(0) - other:
             print(f"  {empty} rows have no prompt: their agent brings it")
         if numbered:
             print(f"  {len(numbered)} of these tasks are known by _ng_task_index alone: they are not compared with other files")
@@ -250,7 +253,7 @@ def manifest(args) -> int:
         if path.suffix == ".jsonl":
             entry["rows"] = lines + (last != b"\n")
         record["files"][str(path)] = entry
-    with writing(args.output) as out:
+    with writing(args.output, inputs=args.files) as out:
         out.write(json.dumps(record, indent=2).encode() + b"\n")
     for path, entry in record["files"].items():
         print(f"{entry['sha256']}  {path}")
@@ -268,7 +271,7 @@ def pairs(given: list[str], form: str) -> dict[str, str]:
 def rewrite(args, change, told=lambda: "") -> int:
     """Write ``change(row)`` for each row to ``args.output``; a row for which it raises Refused is left out and counted."""
     count = Count(args.file)
-    with writing(args.output) as out:
+    with writing(args.output, inputs=[args.file]) as out:
         for number, _, row in rows(args.file, count):
             try:
                 out.write(dumps(change(row)))

@@ -221,8 +221,8 @@ def metrics_of(groups: dict[str, Sums]) -> tuple[dict[str, dict], dict[str, dict
 
 
 def named(row: dict) -> str:
-    """Task and repeat of a rollout or its verdict, whatever stands there."""
-    return f"{row.get(TASK)} {row.get(REPEAT)}"
+    """Task, repeat and stage of a rollout or its verdict, whatever stands there."""
+    return f"{row.get(TASK)} {row.get(REPEAT)} {row.get('stage_index')}"
 
 
 def health_of(rollouts: Path) -> tuple[dict[str, dict], dict[str, int]]:

@@ -188,13 +188,13 @@ def report(rules: list[dict], quality: dict) -> dict[str, int]:
     return {at: sum(verdict == at for verdict, _ in verdicts) for at in ("ERROR", "WARNING", "ok")}
 
 
-def suggestion(qualities: list[dict], path: Path, alarm: float) -> int:
+def suggestion(qualities: list[dict], path: Path, alarm: float, rollouts: list[Path]) -> int:
     """Write the limits; name those that the runs themselves breach."""
     for quality in qualities[1:]:
         if quality["tasks_fingerprint"] != qualities[0]["tasks_fingerprint"]:
             raise BadInput(f"{quality['rollouts']} has other tasks than {qualities[0]['rollouts']}. Take runs of the same tasks.")
     rules = suggest(qualities, alarm)
-    write(path, toml(rules, qualities, alarm))
+    write(path, toml(rules, qualities, alarm), *rollouts)
     print(f"{path}: {len(rules)} limits from {sum(quality['scored'] for quality in qualities)} rollouts")
     breached = [line for quality in qualities for verdict, line in (judge(rule, quality) for rule in rules) if verdict == "ERROR"]
     for line in breached:
@@ -224,7 +224,7 @@ def main(argv: list[str] | None = None) -> int:
         qualities = [measure(path, args.by, args.success) for path in args.rollouts]
         quality = qualities[0]
         if args.suggest:
-            return suggestion(qualities, args.suggest, args.alarm)
+            return suggestion(qualities, args.suggest, args.alarm, args.rollouts)
         if limits and limits.get("tasks_fingerprint", quality["tasks_fingerprint"]) != quality["tasks_fingerprint"]:
             raise BadInput(
                 f"{args.limits} was made for other tasks ({limits['tasks_fingerprint']}, not {quality['tasks_fingerprint']}). "

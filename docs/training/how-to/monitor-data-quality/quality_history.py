@@ -206,14 +206,14 @@ def main(argv: list[str] | None = None) -> int:
         if args.command == "append":
             entry = entry_of(measure(args.rollouts, success=args.success), args.label)
             known = [run for _, _, _, run in lines(args.history) if run.get("label") != entry["label"]] if args.history.exists() else []
-            write(args.history, "".join(json.dumps(run) + "\n" for run in [*known, entry]))
+            write(args.history, "".join(json.dumps(run) + "\n" for run in [*known, entry]), args.rollouts)
             print(f"{args.history}: {len(known) + 1} runs")
             return 0
         runs = read(args.history)
         if args.command == "plot":
             save_plot(runs, args.reference, args.output)
         elif args.command == "export":
-            write(args.output, json.dumps(export(runs, args.reference), indent=1) + "\n")
+            write(args.output, json.dumps(export(runs, args.reference), indent=1) + "\n", args.history)
         if args.command != "check":
             print(f"{args.output}: {len(runs)} runs")
             return 0

@@ -119,7 +119,7 @@ def page(qualities: dict[str, dict], rollouts: list[dict], note: str, title: str
     spec, end, rest = spec.rpartition("</script>")
     library, _, start = library.rpartition("</head>")  # the library itself holds such tags as text
     library = library.replace("<html>", '<html lang="en">', 1) + head + start.replace("<body>", body, 1)
-    return library + marker + spec.replace("</", "<\\/") + end + rest
+    return library + marker + spec.replace("</", "<\\/").replace("<!--", "<\\!--") + end + rest
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -147,7 +147,7 @@ def main(argv: list[str] | None = None) -> int:
             text = page(qualities, drawn, note, args.title)
         except ImportError as error:
             raise BadInput(f"{error.name} is not installed here. Start this file with: uv run quality_report.py ...") from None
-        write(args.output, text)
+        write(args.output, text, *args.rollouts)
     except BadInput as error:
         print(f"quality_report.py: {error}", file=sys.stderr)
         return 2

@@ -11,12 +11,12 @@ Exit code: 0 done, 2 bad input.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import sys
 from pathlib import Path
 
 from measuring import METRICS, BadInput, measure
+from rollouts import writing
 
 
 def cell(metric: dict | None) -> str:
@@ -56,18 +56,12 @@ def headline(quality: dict) -> str:
     return f"{of}, {quality['tasks']} tasks{lost}"
 
 
-def write(path: Path, text: str) -> None:
-    """Write a file in one go: whoever reads it sees the old one or the new one."""
+def write(path: Path, text: str, *inputs: Path) -> None:
+    """Write a file in one go: whoever reads it sees the old one or the new one. None of the ``inputs`` is overwritten."""
     if not path.parent.is_dir():
         raise BadInput(f"no folder for {path}. Create it first.")
-    partial = path.with_name(f".{path.name}.part")
-    try:
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            partial.unlink()
-        raise BadInput(f"Cannot write {path}: {error.strerror}.") from None
+    with writing(path, "w", inputs) as out:
+        out.write(text)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -83,7 +77,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         quality = measure(args.rollouts, args.by, args.success)
         if args.json:
-            write(args.json, json.dumps(quality, indent=1) + "\n")
+            write(args.json, json.dumps(quality, indent=1) + "\n", args.rollouts)
     except BadInput as error:
         print(f"run_quality.py: {error}", file=sys.stderr)
         return 2
