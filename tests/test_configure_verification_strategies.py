@@ -400,6 +400,8 @@ def test_what_landed_counts_every_stage_and_every_row(tmp_path: Path) -> None:
     write(tmp_path / "a_materialized_inputs.jsonl", {"_ng_task_index": 0, "_ng_rollout_index": 0, **agent})
     told = script("what_landed.py", "a.jsonl", cwd=tmp_path)
     assert told.stdout.splitlines() == ["a", "    1 x scored 0.00", "    1 x scored 0.50", "    3 x scored 1.00", "        mean 0.700 of 5 scored"], told.stdout
+    write(tmp_path / "a.jsonl", {"messages": []})
+    assert "1 x no rollout, but a chat row" in script("what_landed.py", "a.jsonl", cwd=tmp_path).stdout
 
 
 def test_only_finite_numbers_are_scores(tmp_path: Path) -> None:

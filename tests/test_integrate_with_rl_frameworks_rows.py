@@ -394,6 +394,13 @@ def test_a_result_after_a_word_of_the_user_is_that_of_its_call(folder: Path) -> 
     assert "2 rows in, 1 out" in told[0] and "1 left out: a tool result without its call" in told[0]
 
 
+def test_examples_in_named_system_messages_are_no_instructions(folder: Path) -> None:
+    shown = [{"role": "system", "name": f"example_{who}", "content": "x"} for who in ("user", "assistant")]
+    write(folder, "chat.jsonl", {"messages": [*shown, ASKED, SHOWN]}, {"messages": [ASKED | {"name": "ann"}, SHOWN]})
+    done = convert(folder, "sft", "chat.jsonl", "--for", "trl", "-o", "out.jsonl")
+    assert "1 left out: a system message with a name" in done.stdout and [row["messages"] for row in rows(folder / "out.jsonl")] == [[ASKED, SHOWN]]
+
+
 def test_answers_that_differ_in_an_argument_alone_are_a_pair(folder: Path) -> None:
     for one, other in (("-1", "-2"), ("true", "1")):
         talks = [rollout(0, [ASKED], CALL | {"arguments": f'{{"x": {value}}}'}, reward=float(n), repeat=n) for n, value in enumerate((one, other))]

@@ -288,6 +288,12 @@ def test_chat_rows_with_one_prompt_stay_on_one_side(tmp_path: Path) -> None:
     assert sorted(map(json.loads, sides[0] + sides[1]), key=str) == sorted(rows, key=str)
 
 
+def test_long_numbers_keep_their_digits(tmp_path: Path) -> None:
+    row = '{"responses_create_params":{"input":"q"},"expected_answer":618970019642690137449562111,"a":"b"}'
+    assert tool("fields", write(tmp_path / "a.jsonl", row), "--set", "a=b", "-o", "b.jsonl", cwd=tmp_path).returncode == 0
+    assert (tmp_path / "b.jsonl").read_text() == row + "\n"
+
+
 def test_pairs_that_hold_their_prompt_stay_on_one_side(tmp_path: Path) -> None:
     sides = lambda n, k: [[{"role": "user", "content": f"Question {n}"}, {"role": "assistant", "content": f"{word} {k}"}] for word in ("Good", "Bad")]  # noqa: E731
     write(tmp_path / "a.jsonl", *[dict(zip(("chosen", "rejected"), sides(n, k))) for n in range(20) for k in range(2)])

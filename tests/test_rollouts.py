@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 import doubts
+import jsonl
 import pytest
 import rollouts as reader
 from doubts import contradiction
@@ -229,6 +230,18 @@ def test_no_file_takes_the_place_of_an_input_or_a_folder(tmp_path: Path) -> None
     with pytest.raises(reader.BadInput, match="is a folder"), reader.writing("."):
         pass
     assert path.read_text() == "{}\n" and sorted(tmp_path.iterdir()) == [path, link]
+
+
+@pytest.mark.parametrize("without", [False, True])
+def test_long_integers_keep_their_digits(without: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a model gave a tool must not come out rounded, with orjson or without."""
+    if without:
+        monkeypatch.setattr(jsonl, "orjson", None)
+    for text in ('{"n":618970019642690137449562111,"x":1.5}', '{"a":[{"n":-18446744073709551617}],"x":"y"}', '{"n":18446744073709551615,"x":"long enough"}'):
+        assert reader.dumps({"arguments": reader.strict(text)}) == b'{"arguments":' + text.encode() + b"}\n"
+        assert reader.dumps(reader.whole_row(text.encode(), reader.loads(text))) == text.encode() + b"\n"
+    assert reader.answer_key(reader.said(rollout({**call("a"), "arguments": '{"number": 618970019642690137449562111}'}))) != reader.answer_key(
+        reader.said(rollout({**call("a"), "arguments": '{"number": 618970019642690137449562112}'})))
 
 
 def test_hashes_are_a_set() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -46,16 +47,39 @@ def loads(text: bytes | str):
 
 
 def strict(text: str):
-    """``loads`` without NaN and Infinity, which Python reads and JSON does not have."""
+    """``loads`` without NaN and Infinity, which Python reads and JSON does not have, and with every digit of long integers."""
     if orjson:
-        try:
-            return orjson.loads(text)  # it knows no such words
-        except ValueError:
-            pass
+        with suppress(ValueError):
+            value = orjson.loads(text)  # it knows no such words
+            return value if len(text) < 20 or not may_be_long(value) or plain(value) else exact(text, value)
     value = loads(text)
     if "NaN" in text or "Infinity" in text:
         json.loads(text, parse_constant=int)  # int cannot read them: ValueError
-    return value
+    return value if plain(value) else exact(text, value)
+
+
+class Long(int):
+    """An integer of more than 64 bits that is written as it was read: what a model gave a tool must not be rounded."""
+
+
+LONG = re.compile(r"[0-9]{19}")
+
+
+def may_be_long(value) -> bool:
+    """Whether a long integer, which orjson reads as a float, can be in a value: mostly an object of texts and small numbers."""
+    types = set(map(type, value.values())) if type(value) is dict else {list}
+    return float in types or list in types or dict in types
+
+
+def exact(text: bytes | str, value):
+    """JSON text again, if it has long integers, each as a Long; else its value as it was read."""
+    text = text.decode() if isinstance(text, bytes) else text
+    if not LONG.search(text):
+        return value
+    try:
+        return json.loads(text, parse_int=lambda digits: number if -(2**63) <= (number := int(digits)) < 2**64 else Long(number))
+    except (ValueError, RecursionError):  # more digits than Python reads
+        return value
 
 
 def plain(value) -> bool:
@@ -171,6 +195,11 @@ def row_at(file, offset: int) -> dict:
     """The row at a byte offset of a file that is open for reading bytes."""
     file.seek(offset)
     return loads(file.readline())
+
+
+def whole_row(raw: bytes, row: dict) -> dict:
+    """A row that is to be written again: with every digit of its long integers."""
+    return row if plain(row) else exact(raw, row)
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from itertools import takewhile
 from pathlib import Path
 
-from jsonl import BadInput, as_cell, digest, dumps, lines, loads, plain, raw_lines, row_at, strict, writing  # noqa: F401 (so that scripts have all from here)
+from jsonl import BadInput, as_cell, digest, dumps, lines, loads, plain, raw_lines, row_at, strict, whole_row, writing  # noqa: F401 (so that scripts have all from here)
 from rollout_contents import (  # noqa: F401
     CALL_ITEMS, LISTS, RESULT_ITEMS, Call, NoChat, Said, Unclear, answer_in, answer_key, arguments_in, brief, call_in_text, cut_off, dict_of, field_of,
     frozen, has_token_ids, list_of, lost_calls, masked, may_think, names_of, number_of, said, split_thoughts, text_in, thoughts_in, tokens_of, tools_offered, type_of,

@@ -13,7 +13,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from rollouts import TASK, BadInput, Rollouts, dumps, lines, task_of, unmeasured, writing
+from rollouts import TASK, BadInput, Rollouts, dumps, lines, task_of, unmeasured, whole_row, writing
 
 
 def solved_in(path: Path, at: float) -> set[int]:
@@ -31,11 +31,11 @@ def main(argv: list[str] | None = None) -> int:
     seen, unsolved = set(), []
     try:
         solved = solved_in(args.rollouts, args.solved_at)
-        for number, _, _, row in lines(inputs):
+        for number, _, raw, row in lines(inputs):
             if type(row.get(TASK)) is not int:
                 raise BadInput(f"{inputs}:{number}: no {TASK}. Give the rollouts that gym eval run wrote, with this file beside them")
             if row[TASK] not in seen and row[TASK] not in solved:
-                unsolved.append({key: value for key, value in row.items() if key == TASK or not key.startswith("_ng_") and key != "agent_ref"})
+                unsolved.append({key: value for key, value in whole_row(raw, row).items() if key == TASK or not key.startswith("_ng_") and key != "agent_ref"})
             seen.add(row[TASK])  # other repeats are the same task
         if unsolved:
             with writing(args.output, inputs=[args.rollouts, inputs]) as out:

@@ -174,7 +174,7 @@ def main(argv: list[str] | None = None) -> int:
         recovery = "--judge-failed-only" in options
         if not args.rollouts.exists():
             raise BadInput(f"Cannot read {args.rollouts}: no such file. Give the file that gym eval run wrote with -o.")
-        if args.output.resolve() in [path.resolve() for path in (args.rollouts, args.inputs) if path]:
+        if args.output.resolve() in [path.resolve() for path in (args.rollouts, args.inputs or beside(args.rollouts, "materialized_inputs"))]:
             raise BadInput(f"{args.output} is an input, and would be overwritten. Name another file for the output.")
         if recovery and args.agent:
             raise BadInput("--judge-failed-only takes the rows to score from the failures: leave --agent out.")

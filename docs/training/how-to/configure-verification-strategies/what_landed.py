@@ -15,7 +15,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from rollouts import REPEAT, TASK, BadInput, dict_of, lines, masked, unmeasured
+from rollouts import KINDS, REPEAT, TASK, BadInput, dict_of, kind_of, lines, masked, unmeasured
 
 
 NOWHERE = "no row: not reached, or killed"
@@ -34,6 +34,8 @@ def reason_of(row: dict) -> str:
 
 def place_of(row: dict) -> str:
     """scored 0.5, masked, or the class of the failure."""
+    if (kind := kind_of(row)) in ("chat", "pair", "completion", "task", "profile", "verdict", "aggregate"):
+        return f"no rollout, but {KINDS[kind]}"
     if failure := row.get("_ng_failure_class"):
         return readable(f"failed: {failure}")
     if masked(row):

@@ -25,7 +25,7 @@ from preference_pairs import dpo
 from review_sheets import VERDICTS, merge, sample
 from rollout_filters import by_task
 from rollout_to_chat import REASONING, convert, numbers_in, source_of
-from rollouts import REPEAT, TASK, BadInput, Hashes, NoChat, Rollouts, Seen, digest, dumps, key_of, lines, raw_lines, row_at, unmeasured, writing
+from rollouts import REPEAT, TASK, BadInput, Hashes, NoChat, Rollouts, Seen, digest, dumps, key_of, lines, loads, raw_lines, unmeasured, whole_row, writing
 from set_helpers import fail, group_reader, is_number, listed
 
 
@@ -107,7 +107,9 @@ def curriculum(args) -> int:
             path = args.output / f"{name}.jsonl"
             with writing(path, inputs=[args.profile]) as out:
                 for _, _, offset in chosen:
-                    row = row_at(file, offset)
+                    file.seek(offset)
+                    raw = file.readline()
+                    row = whole_row(raw, loads(raw))
                     row = row.get("sample") or row["task_input"]
                     if row.get("task_source"):  # Gym finds the agent from it, as in a collated file
                         row.pop("agent_ref", None)

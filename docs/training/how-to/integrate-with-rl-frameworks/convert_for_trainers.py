@@ -57,6 +57,8 @@ def mend(message: object) -> dict:
     if role not in ("system", "developer", "user", "assistant", "tool"):
         raise NoChat(f"message with the role {role}")
     mended = {"role": "system" if role == "developer" else role}
+    if message.get("name") and mended["role"] == "system":
+        raise NoChat("a system message with a name, as examples have it: templates leave the name out")
     if message.get("tool_call_id"):
         mended["tool_call_id"] = message["tool_call_id"]
     for name in ("thinking", "reasoning", "reasoning_content"):  # as endpoints and templates name it

@@ -27,7 +27,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from chat_input import Refused, task_row
-from jsonl import raw_lines
+from jsonl import raw_lines, whole_row
 from rollouts import TASK, BadInput, dict_of, digest, dumps, field_of, group_of, list_of, loads, prompt_of, text_in, writing
 
 
@@ -272,9 +272,9 @@ def rewrite(args, change, told=lambda: "") -> int:
     """Write ``change(row)`` for each row to ``args.output``; a row for which it raises Refused is left out and counted."""
     count = Count(args.file)
     with writing(args.output, inputs=[args.file]) as out:
-        for number, _, row in rows(args.file, count):
+        for number, line, row in rows(args.file, count):
             try:
-                out.write(dumps(change(row)))
+                out.write(dumps(change(whole_row(line, row))))
             except Refused as reason:
                 count.leave(number, str(reason))
         status = count.done()
