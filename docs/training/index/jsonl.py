@@ -49,9 +49,13 @@ def loads(text: bytes | str):
 def strict(text: str):
     """``loads`` without NaN and Infinity, which Python reads and JSON does not have, and with every digit of long integers."""
     if orjson:
-        with suppress(ValueError):
+        try:
             value = orjson.loads(text)  # it knows no such words
-            return value if len(text) < 20 or not may_be_long(value) or plain(value) else exact(text, value)
+            if len(text) < 24 or type(value) is dict and MAY_BE_LONG.isdisjoint(map(type, value.values())) or plain(value):
+                return value  # mostly an object of texts and small numbers
+            return exact(text, value)
+        except ValueError:
+            pass
     value = loads(text)
     if "NaN" in text or "Infinity" in text:
         json.loads(text, parse_constant=int)  # int cannot read them: ValueError
@@ -63,12 +67,7 @@ class Long(int):
 
 
 LONG = re.compile(r"[0-9]{19}")
-
-
-def may_be_long(value) -> bool:
-    """Whether a long integer, which orjson reads as a float, can be in a value: mostly an object of texts and small numbers."""
-    types = set(map(type, value.values())) if type(value) is dict else {list}
-    return float in types or list in types or dict in types
+MAY_BE_LONG = frozenset((float, list, dict))  # as what orjson reads long integers, and what may hold them
 
 
 def exact(text: bytes | str, value):

@@ -363,19 +363,21 @@ def lost_calls(items: list[dict], prompt: int = 0) -> int:
     return lost + sum(passed for _, passed in pending)
 
 
+ALIKE = frozenset((-1, 0, 1))  # for Python, true is 1 and false is 0, and -1 has the hash of -2
+
+
 def frozen(value):
     """A JSON value as one that has a hash, whatever the order of its keys."""
     if type(value) is dict:
-        values = value.values()
-        if -1 not in values and 1 not in values and 0 not in values:
-            try:
+        try:
+            if ALIKE.isdisjoint(value.values()):
                 return frozenset(value.items())
-            except TypeError:  # it holds objects or lists
-                pass
+        except TypeError:  # it holds objects or lists
+            pass
         return frozenset([(key, frozen(inner)) for key, inner in value.items()])
     if type(value) is list:
         return tuple(map(frozen, value))
-    if type(value) is bool:  # for Python, true is 1, and -1 has the hash of -2
+    if type(value) is bool:
         return bool, value
     return (int, "-1") if value == -1 else value
 

@@ -196,9 +196,9 @@ def key_of(row: dict) -> tuple[int | str, int | None]:
     task, repeat, stage = row.get(TASK), row.get(REPEAT), row.get("stage_index")
     if type(task) is not int:
         task = task_of(row)
-    if type(repeat) is not int:
-        repeat = whole(repeat) if type(repeat) is float else None
-    return task if stage is None else f"{task}, stage {stage}", repeat if type(repeat) is int else None
+    if type(repeat) is not int and type(repeat := whole(repeat)) is not int:
+        repeat = None
+    return task if stage is None else f"{task}, stage {stage}", repeat
 
 
 def group_of(row: dict) -> str | None:

@@ -131,8 +131,11 @@ class _Turn:
             thought = text_of(thought)
             if thought and not (marks and thought.strip() in text):  # some endpoints give it twice
                 self.think(thought)
-        self.spoken += spoken and (not marks or bool(answer_in(text).strip())) + (self.open and not marks)  # two replies, if one was cut off while it thought
-        self.open = marks and open_thought(text)
+        if marks:
+            self.spoken += bool(answer_in(text).strip())
+            self.open = open_thought(text)
+        else:
+            self.spoken += spoken + self.open  # two replies, if one was cut off while it thought
         if marks and self.reasoning != "think":
             thoughts, text = split_thoughts(text)
             self.thoughts += filter(None, thoughts)
