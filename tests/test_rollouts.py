@@ -10,6 +10,7 @@ from pathlib import Path
 import doubts
 import jsonl
 import pytest
+import rollout_contents
 import rollouts as reader
 from doubts import contradiction
 from pages import DOCS
@@ -319,3 +320,8 @@ def test_the_point_of_a_fraction_is_part_of_the_answer() -> None:
     said = lambda text, reward: contradiction({"expected_answer": "5"}, text, [], reward)  # noqa: E731
     assert said(".5", 0.0) is None and said("5.", 0.0) and said('"5"', 0.0)
     assert contradiction({"expected_answer": ".5"}, ".5", [], 0.0)
+
+
+def test_every_mark_of_a_call_is_found_in_a_text() -> None:
+    for mark in (*rollout_contents.CALLS, *rollout_contents.CALLS_WITHOUT_TAG):
+        assert reader.call_in_text(f"I look it up. {mark} and more") == mark

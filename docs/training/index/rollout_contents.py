@@ -243,7 +243,10 @@ def bare_calls(tools: tuple[str, ...]) -> tuple[re.Pattern, re.Pattern]:
 
 def call_in_text(text: str, tools: tuple[str, ...] = ()) -> str | None:
     """How a call that was left in the text begins, or None. With the names of the tools, bare JSON and Python calls are found, too."""
-    for mark in (*(CALLS if "<" in text else ()), *CALLS_WITHOUT_TAG):
+    marks = CALLS if "<" in text else ()
+    if "[" in text or "=" in text or "`" in text or "✿" in text:  # the others hold one of these, and most texts none
+        marks += CALLS_WITHOUT_TAG
+    for mark in marks:
         if mark in text:
             return mark
     if not tools or "{" not in text and "[" not in text:
