@@ -416,6 +416,30 @@ def test_bad_options_give_one_clear_line(gym_python: Path, tmp_path: Path, scrip
     assert list(tmp_path.iterdir()) == []
 
 
+LOAD = """
+import os, subprocess, sys, time, psutil, server_load
+own = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+ended = subprocess.Popen(["true"])  # nobody waits for it: it stays in the list of processes
+class Refused(psutil.Process):
+    def net_connections(self, *_):
+        if self.pid == ended.pid:
+            raise psutil.AccessDenied(self.pid)
+        return super().net_connections()
+server_load.family = lambda pid: [Refused(own.pid), Refused(ended.pid)]
+(name, percent, memory, connections, files), = server_load.load([{"process_name": "a", "pid": own.pid}], 0.2)
+own.kill()
+assert name == "a" and percent < 90 and memory > 1 and files > 0, (percent, memory, files)
+own.wait()
+assert server_load.load([{"process_name": "a", "pid": own.pid}], 0.1) == [], "no zeros for what was not seen"
+"""
+
+
+@pytest.mark.gym
+def test_a_child_that_has_ended_does_not_stop_the_measurement(gym_python: Path) -> None:
+    done = subprocess.run([gym_python, "-c", LOAD], cwd=FOLDER, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.gym
 def test_every_script_explains_itself(gym_python: Path, tmp_path: Path) -> None:
     for path in (*FOLDER.glob("*.py"), *FOLDER.glob("gpu/*.py")):

@@ -22,21 +22,30 @@ def family(pid: int) -> list[psutil.Process]:
     try:
         process = psutil.Process(pid)
         return [process, *process.children(recursive=True)]
-    except psutil.NoSuchProcess:
+    except psutil.Error:
         return []
 
 
+def reading(process: psutil.Process) -> tuple[float, float, int, int] | None:
+    """CPU seconds, MB of memory, connections and open files of a process; None if it has ended, also if nobody waited for it yet."""
+    try:
+        return sum(process.cpu_times()[:2]), process.memory_info().rss / 1e6, len(process.net_connections()), process.num_fds()
+    except psutil.Error:
+        return None
+
+
 def load(instances: list[dict], seconds: float) -> list[tuple[str, float, float, int, int]]:
-    """(name, CPU percent of its busiest process, memory in MB, connections, open files) per server, busiest first."""
+    """(name, CPU percent of its busiest process, memory in MB, connections, open files) per server that runs here, busiest first."""
     members = {its["process_name"]: family(its["pid"]) for its in instances}
-    before = {process: process.cpu_times() for its in members.values() for process in its}
+    before = {process: reading(process) for its in members.values() for process in its}
     time.sleep(seconds)
     rows = []
     for name, processes in members.items():
-        alive = [process for process in processes if process.is_running()]
-        percent = [100 * (sum(p.cpu_times()[:2]) - sum(before[p][:2])) / seconds for p in alive]
-        memory = sum(p.memory_info().rss for p in alive) / 1e6
-        rows.append((name, max(percent, default=0.0), memory, sum(len(p.net_connections()) for p in alive), sum(p.num_fds() for p in alive)))
+        pairs = [(before[process], reading(process)) for process in processes]
+        alive = [(old, new) for old, new in pairs if old and new]
+        if alive:
+            percent = max(100 * (new[0] - old[0]) / seconds for old, new in alive)
+            rows.append((name, percent, *(sum(new[which] for _, new in alive) for which in (1, 2, 3))))
     return sorted(rows, key=lambda row: -row[1])
 
 
@@ -53,6 +62,11 @@ def main() -> int:
         print(f"server_load.py: no Gym servers answer at {args.head_server}: start them first (gym env start ...)", file=sys.stderr)
         return 2
     rows = load(instances, args.seconds)
+    unseen = [name for name in dict.fromkeys(its["process_name"] for its in instances) if name not in {row[0] for row in rows}]
+    if unseen:
+        print(f"server_load.py: not measured, ended or on another machine or of another user: {', '.join(unseen)}", file=sys.stderr)
+    if not rows:
+        return 2
     print(f"{'server':40} CPU of a core   memory  connections   files")
     for name, percent, memory, connections, files in rows:
         print(f"{name:40}{percent:12.0f} %{memory:6.0f} MB{connections:13}{files:8}")
