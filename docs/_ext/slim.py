@@ -42,7 +42,7 @@ ICON_RULES = re.compile(r"(?<=[}/])(?:\.fa\b[^{}]*|@font-face)\{[^{}]*\}")
 IDLE = [
     (re.compile(r'<code class="[^"]*\bliteral notranslate">'), "<code>"),
     (re.compile(r'<span class="pre">([^<-]*)</span>'), itemgetter(1)),  # a template of the same effect takes three times as long
-    (re.compile(r'<span class="std std-\w+">([^<]*)</span>'), itemgetter(1)),
+    (re.compile(r'<span(?: class="(?:std std-\w+|w)")?>([^<]*)</span>'), itemgetter(1)),  # w: white space within code
     (re.compile(r'(?<=<a) class="reference internal"|(?<=<tr) class="row-(?:odd|even)"| title="Link to this heading"(?=>#</a>)'), ""),
 ]
 PARAGRAPH = re.compile(r"<p\b.*?</p>", re.S)  # where its lines end in the source says nothing, and compresses worse than a space
