@@ -1,14 +1,17 @@
 """What docutils and Sphinx do here in less time, with the same result.
 
-A build goes through the tree of each page a hundred times, most often to find nothing: `findall` without a generator for each
-level of the tree, `walkabout` without a message about each node that nobody sees. And the processes get equal parts of the
-work, be it to read pages or to write them.
+A build goes through the tree of each page a hundred times: `findall` without a generator for each level of the tree, and not at
+all for a kind of node that no tree has had; `walkabout` without a message about each node that nobody sees. And the processes
+share the work, be it to read pages or to write them, page by page.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Set
+import os
+from collections.abc import Callable, Iterable, Iterator, Set
+from multiprocessing import Array
 from pathlib import Path
+from weakref import WeakSet
 
 from docutils import nodes
 from pygments.formatter import Formatter
@@ -18,6 +21,10 @@ from sphinx.highlighting import PygmentsBridge
 from sphinx.util.parallel import ParallelTasks
 
 _findall = nodes.Node.findall
+_setup_child = nodes.Element.setup_child
+_known: WeakSet[nodes.document] = WeakSet()  # documents whose kinds of nodes are among these
+_kinds: set[type] = {nodes.document, nodes.Text}
+_absent: dict[tuple[tuple[type, ...], int], bool] = {}
 _formatters: dict[str, Formatter] = {}
 
 
@@ -53,10 +60,29 @@ def below_of(node: nodes.Node, kind: type) -> Iterator[nodes.Node]:
             levels.pop()
 
 
+def setup_child(self: nodes.Element, child: nodes.Node) -> None:
+    _kinds.add(child.__class__)
+    _setup_child(self, child)
+
+
+def absent(document: nodes.document, kinds: tuple[type, ...]) -> bool:
+    """Whether no document of this process has ever had a node of these kinds."""
+    if document not in _known:  # its nodes may come from a file
+        _kinds.update(node.__class__ for node in below_of(document, nodes.Node))
+        _known.add(document)
+    asked = kinds, len(_kinds)
+    if asked not in _absent:
+        _absent[asked] = not any(issubclass(kind, kinds) for kind in _kinds)
+    return _absent[asked]
+
+
 def findall(self, condition=None, include_self=True, descend=True, siblings=False, ascend=False) -> Iterator[nodes.Node]:
     if not (include_self and descend) or siblings or ascend:
         return _findall(self, condition, include_self, descend, siblings, ascend)
     condition = nodes.Node if condition is None else condition
+    kinds = (condition,) if isinstance(condition, type) else getattr(condition, "classes", ())
+    if kinds and isinstance(self, nodes.document) and absent(self, kinds):
+        return iter(())
     return below_of(self, condition) if isinstance(condition, type) else below(self, condition)
 
 
@@ -100,13 +126,30 @@ def source(env, name: str) -> int:
     return sum(path.stat().st_size for path in (page, *page.with_suffix("").rglob("*.md")) if path == page or env.path2doc(path) not in env.found_docs)
 
 
-def parts(env, names: list[str], count: int) -> list[list[str]]:
-    """Pages in parts that take about the same time to read, and to write."""
-    found: list[tuple[int, list[str]]] = [(0, []) for _ in range(count)]
-    for weight, name in sorted(((source(env, name), name) for name in names), reverse=True):
-        lightest = min(range(count), key=lambda number: found[number][0])
-        found[lightest] = (found[lightest][0] + weight, [*found[lightest][1], name])
-    return [names for _, names in found if names]
+class Share:
+    """What one process does of the pages: it takes the next whenever it is done with one. The process that shares them out sees what it took."""
+
+    def __init__(self, names: list[str], taken: Array, number: int) -> None:
+        self.names, self.taken, self.number, self.giver = names, taken, number, os.getpid()
+
+    def __iter__(self) -> Iterator[str]:
+        if os.getpid() == self.giver:
+            yield from (name for name, by in zip(self.names, self.taken) if by == self.number)
+            return
+        while True:
+            with self.taken.get_lock():
+                place = next((place for place, by in enumerate(self.taken) if not by), None)
+                if place is None:
+                    return
+                self.taken[place] = self.number
+            yield self.names[place]
+
+
+def shares(names: Iterable[str], count: int, weight: Callable[[str], int]) -> list[Share]:
+    """One for each process; the heaviest pages first, so that all end at about the same time."""
+    names = sorted(names, key=lambda name: (-weight(name), name))
+    taken = Array("i", len(names))
+    return [Share(names, taken, number + 1) for number in range(min(count, len(names)))]
 
 
 def write_documents(self, docnames: Set[str]) -> None:
@@ -114,22 +157,25 @@ def write_documents(self, docnames: Set[str]) -> None:
     if not self.parallel_ok or len(docnames) < 3:
         return self._write_serial(sorted(docnames))
 
-    def write(names: list[str]) -> dict:
+    def write(names: Iterable[str]) -> dict:
         for name in names:  # `_write_serial` would tell each warning of another process twice
             builders._write_docname(name, env=self.env, builder=self, tags=self.tags)
         return self.images
 
-    first = min(docnames, key=lambda name: source(self.env, name))  # with it come templates and more, so that not each process compiles them
+    def weight(name: str) -> int:
+        return Path(self.env.doctreedir, f"{name}.doctree").stat().st_size
+
+    first = min(docnames, key=lambda name: (weight(name), name))  # with it come templates and more, so that not each process compiles them
     self._write_serial([first])
     tasks = ParallelTasks(self._app.parallel)
-    for names in parts(self.env, sorted(docnames - {first}), self._app.parallel):
+    for names in shares(docnames - {first}, self._app.parallel, weight):
         tasks.add_task(write, names, lambda _, images: self.images.update(images))
     tasks.join()
 
 
 def setup(app) -> dict:
-    nodes.Node.findall, nodes.Node.walkabout = findall, walkabout
+    nodes.Node.findall, nodes.Node.walkabout, nodes.Element.setup_child = findall, walkabout, setup_child
     PygmentsBridge.get_formatter = formatter
-    builders.make_chunks = lambda names, count: parts(app.env, names, count)
+    builders.make_chunks = lambda names, count: shares(names, count, lambda name: source(app.env, name))
     StandaloneHTMLBuilder.write_documents = write_documents
     return {"parallel_read_safe": True, "parallel_write_safe": True}
