@@ -199,7 +199,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     sub.add_argument("--bands", nargs=2, type=number(0), default=[0.7, 0.3], metavar=("EASY", "MEDIUM"), help="lowest mean rewards of the first and the second stage (default: 0.7 0.3)")
     sub.add_argument("--min-rollouts", type=number(1, kind=int), default=4, metavar="N", help="leave out tasks with fewer rollouts (default: %(default)s)")
     sub.add_argument("--never", type=float, default=0.0, metavar="R", help="equal rewards up to here mean never solved (default: %(default)s)")
-    sub.add_argument("--replay", type=number(0, 1), default=0.0, metavar="SHARE", help="share of the always solved tasks that the last stage repeats (default: %(default)s)")
+    sub.add_argument("--replay", type=number(0, 1), default=0.0, metavar="SHARE", help="share of the `always` tasks that the last stage repeats (default: %(default)s)")
     shared(sub, "seed")
 
     sub = command(balance, "as many rollouts of each group")
