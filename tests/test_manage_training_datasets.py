@@ -421,6 +421,8 @@ def test_check_rows_names_file_line_and_reason(tmp_path: Path, gym_python: Path)
         "empty.jsonl:1: expected_answer: is empty\nempty.jsonl:2: expected_answer: Field required\n"
         "empty.jsonl: 3 rows have a field that string_match does not read: id\nempty.jsonl: 3 rows, 2 bad\n"
     )
+    write(tmp_path / "scored.jsonl", task("One?", expected_answer="1", reward=1.0))
+    assert "does not read: reward, which the server writes itself" in check("--resources-server", "string_match", "scored.jsonl").stdout
 
 
 @pytest.mark.gym

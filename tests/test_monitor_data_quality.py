@@ -79,6 +79,18 @@ def metrics_of(path: Path, **options) -> dict:
 # Measuring
 
 
+def test_bad_arguments_count_rollouts(tmp_path: Path) -> None:
+    """One rollout with a bad call among ten is one of two rollouts, and is counted as one."""
+    from measuring import measure
+
+    good, bad = '{"city": "Oslo"}', "{"
+    rows = [rollout(0, 0, 1.0, call=good, group="tools"), rollout(0, 1, 1.0, call=good, group="tools")]
+    call = next(item for item in rows[1]["response"]["output"] if item["type"] == "function_call")
+    rows[1]["response"]["output"] += [call | {"call_id": f"call_{number}", "arguments": bad if number == 9 else good} for number in range(1, 10)]
+    metric = measure(write(tmp_path / "rollouts.jsonl", *rows))["metrics"]["bad_arguments_share"]
+    assert (metric["value"], metric["count"], metric["n"]) == (0.5, 1, 2)
+
+
 def test_metrics_of_a_small_run(tmp_path: Path) -> None:
     rows = [
         rollout(0, 0, 1.0), rollout(0, 1, 1.0), rollout(1, 0, 0.5, "Rome", 9, cut=True), rollout(1, 1, 0.0, ""),

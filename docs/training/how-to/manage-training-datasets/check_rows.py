@@ -203,7 +203,8 @@ def main() -> int:
             print(f"{path}: no rows", file=sys.stderr)
             return 2
         for field, count in sorted(unread.items()):
-            print(f"{path}: {count + failed[field]} rows have a field that {args.resources_server} does not read: {field}")
+            own = ", which the server writes itself: with it in a row /verify fails if extra fields are allowed" if field == "reward" else ""
+            print(f"{path}: {count + failed[field]} rows have a field that {args.resources_server} does not read: {field}{own}")
         if without:
             print(f"{path}: {without} rows have no prompt: right only where the agent brings it, as those of aviary, gdpval and SWE tasks do")
         print(f"{path}: {number} rows, {bad} bad")

@@ -40,7 +40,7 @@ METRICS = {
     "empty_share": "replies without text and without tool call",
     "tool_use_share": "rollouts with at least one tool call",
     "tool_calls": "mean tool calls per rollout",
-    "bad_arguments_share": "mean share of a rollout's tool calls whose arguments are no JSON object",
+    "bad_arguments_share": "rollouts with tool calls of which one has arguments that are no JSON object",
     "call_in_text_share": "rollouts with a tool call left in the text: the parser does not fit, or the call is malformed",
     "copied_share": "rollouts that repeat another one: the same response.id and the same answer",
     "same_prompt_share": "tasks whose prompt an earlier task index has",
@@ -129,7 +129,7 @@ def look(row: dict, success: float = 1.0) -> Look:
     return Look((
         reward, float(reward >= success) if scored else None, tokens_of(row), float(cut_off(row) is not None),
         float(not calls and not text.strip()) if told else None, float(bool(calls)) if told else None, float(len(calls)) if told else None,
-        sum([not is_object(arguments) for _, arguments in calls]) / len(calls) if calls else None, float(call_in_text(answer, names) is not None),
+        float(not all([is_object(arguments) for _, arguments in calls])) if calls else None, float(call_in_text(answer, names) is not None),
         float(against is not None) if scored else None, 0.0 if scored else float(masked(row)),
         None if latency is None else latency / 1000,
     ), text, calls, against)
@@ -364,7 +364,7 @@ def doubts_of(metrics: dict, first: dict[str, str]) -> list[str]:
     found = []
     for name, text, kind in (
         ("copied_share", "rollouts repeat another one: same response.id, same answer", None),
-        ("same_prompt_share", "tasks have a prompt that another task index has, too", None),
+        ("same_prompt_share", "tasks have a prompt that an earlier task index has", None),
         ("two_rewards_share", "rollouts gave an answer that got another reward in another repeat of its task", None),
         ("contradicted_share", "rewards are contradicted by their own row", "contradicted"),
         ("call_in_text_share", "rollouts have a tool call left in the text", "call in text"),
