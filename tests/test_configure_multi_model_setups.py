@@ -12,6 +12,7 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
+import scripts
 from pages import DOCS
 
 FOLDER = DOCS / "training" / "how-to" / "configure-multi-model-setups"
@@ -19,8 +20,7 @@ GIB = 2**30
 
 
 def run(script: str, *arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, FOLDER / script, *map(str, arguments)]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True)
+    return scripts.run(FOLDER / script, *arguments, cwd=cwd)
 
 
 def refused(result: subprocess.CompletedProcess[str], says: str) -> None:

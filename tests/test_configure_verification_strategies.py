@@ -16,6 +16,7 @@ from http.client import HTTPResponse
 from pathlib import Path
 
 import pytest
+import scripts
 from pages import DOCS
 
 FOLDER = DOCS / "training" / "how-to" / "configure-verification-strategies"
@@ -23,8 +24,7 @@ SERVERS = ["answer_judge", "code_tests", "instruction_checks", "math_problem", "
 
 
 def script(name: str, *arguments: object, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, FOLDER / name, *map(str, arguments)]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, env=os.environ | environment)
+    return scripts.run(FOLDER / name, *arguments, cwd=cwd, **environment)
 
 
 def write(path: Path, *rows: object) -> Path:

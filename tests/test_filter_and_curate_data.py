@@ -12,6 +12,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+import scripts
 from pages import DOCS
 from proofs import Proof, proves
 from test_rollouts import mutated
@@ -24,8 +25,7 @@ spec.loader.exec_module(chat)
 
 
 def run(script: str, *arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, FOLDER / script, *map(str, arguments)]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True)
+    return scripts.run(FOLDER / script, *arguments, cwd=cwd)
 
 
 def write(path: Path, *rows: object) -> Path:

@@ -16,6 +16,7 @@ from types import SimpleNamespace
 
 import pytest
 import record
+import scripts
 from compare import Varies, fill, learn, problem, read, shown_matches
 from pages import DOCS, Gym, Page, blocks_of, outputs_of, require_free_ports
 
@@ -329,3 +330,32 @@ def test_every_kind_of_block_in_contributing_is_known() -> None:
     named = set(re.findall(r"` ```\{?([a-z-]+)\}?", table)) - {"code-block"}
     source = Path("tests/support/pages.py").read_text()
     assert named and all(f'"{kind}"' in source or f'"{{{kind}}}"' in source for kind in named)
+
+
+SCRIPT = r"""
+import atexit, os, sys, threading, time
+from pathlib import Path
+import beside
+atexit.register(lambda: print("at exit"))
+threading.Thread(target=lambda: (time.sleep(0.1), print("from a thread"))).start()
+print(beside.NAME, sys.argv[1:], Path(sys.argv[0]).name, __name__, os.environ.get("EXTRA"), Path.cwd().name, repr(sys.stdin.read()), "pytest" in sys.argv[0])
+print("to the error stream \u00e9\ud800", file=sys.stderr)
+ends = {"none": None, "seven": 7, "text": "says why"}
+if sys.argv[1] == "raise":
+    raise ValueError("as it was")
+if sys.argv[1] != "end":
+    sys.exit(ends[sys.argv[1]])
+"""
+
+
+@pytest.mark.parametrize("way", ["end", "none", "seven", "text", "raise"])
+def test_a_script_of_a_child_is_a_script_of_a_new_process(tmp_path: Path, way: str) -> None:
+    folder = tmp_path / "scripts"
+    folder.mkdir()
+    (folder / "script.py").write_text(SCRIPT)
+    (folder / "beside.py").write_text("NAME = 'beside'\n")
+    command = [sys.executable, folder / "script.py", way, "--option"]
+    other = subprocess.run(command, cwd=tmp_path, env=os.environ | {"EXTRA": "more"}, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    child = scripts.run(folder / "script.py", way, "--option", cwd=tmp_path, EXTRA="more")
+    assert (child.returncode, child.stdout) == (other.returncode, other.stdout)
+    assert child.stderr.splitlines()[-1:] == other.stderr.splitlines()[-1:] and child.stderr.splitlines()[:1] == other.stderr.splitlines()[:1]

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import scripts
 from page_files import files_of
 from pages import DOCS, ROOT
 
@@ -31,7 +32,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def convert(folder: Path, *command: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "convert_for_trainers.py", *map(str, command)], cwd=folder, capture_output=True, text=True)
+    return scripts.run(folder / "convert_for_trainers.py", *command, cwd=folder)
 
 
 def write(folder: Path, name: str, *rows: dict) -> str:

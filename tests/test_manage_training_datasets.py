@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import scripts
 from pages import DOCS
 
 FOLDER = DOCS / "training" / "how-to" / "manage-training-datasets"
@@ -18,8 +19,7 @@ TASKS = DOCS / "training" / "index" / "practice_tasks.jsonl"
 
 
 def tool(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, FOLDER / "dataset_tool.py", *map(str, arguments)]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True)
+    return scripts.run(FOLDER / "dataset_tool.py", *arguments, cwd=cwd)
 
 
 def write(path: Path, *rows: object) -> Path:

@@ -16,6 +16,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import scripts
 import yaml
 from pages import DOCS, ROOT
 from proofs import Proof, proves
@@ -26,8 +27,9 @@ sys.path.insert(0, str(FOLDER))
 
 
 def run(script: str, *arguments: object, cwd: Path, python: str = sys.executable) -> subprocess.CompletedProcess[str]:
-    command = [python, FOLDER / script, *map(str, arguments)]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True)
+    if python != sys.executable:
+        return subprocess.run([python, FOLDER / script, *map(str, arguments)], cwd=cwd, capture_output=True, text=True)
+    return scripts.run(FOLDER / script, *arguments, cwd=cwd)
 
 
 def write(path: Path, *rows: object) -> Path:

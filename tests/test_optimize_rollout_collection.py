@@ -12,6 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import scripts
 from pages import DOCS
 
 FOLDER = DOCS / "training" / "how-to" / "optimize-rollout-collection"
@@ -19,8 +20,7 @@ TASK = {"responses_create_params": {"input": "Capital of France?"}}
 
 
 def run(script: str, *arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, FOLDER / script, *map(str, arguments)]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True)
+    return scripts.run(FOLDER / script, *arguments, cwd=cwd)
 
 
 def write(path: Path, *rows: object) -> Path:

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import problems
 import pytest
+import scripts
 from gym_environment import gym_environment
 from pages import DOCS, ROOT
 from problems import Entry
@@ -489,7 +490,7 @@ def test_the_package(id: str, worker: Worker, tmp_path: Path, proof: Proof) -> N
 def run_script(name: str) -> Callable[..., str]:
     def ask(folder: Path, arguments: list[str], **environment: str) -> str:
         path = folder / name if (folder / name).exists() else GUIDE / name
-        result = subprocess.run([sys.executable, path, *arguments], cwd=folder, env=os.environ | environment, capture_output=True, text=True)
+        result = scripts.run(path, *arguments, cwd=folder, **environment)
         return result.stdout + result.stderr + f"exit code {result.returncode}"
 
     return ask

@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+import scripts
 from pages import ROOT
 from proofs import GUIDE, rows
 from test_problems import ENV, STRING_MATCH, VLLM
@@ -26,8 +27,8 @@ def diagnose(folder: Path, *arguments: str, gym: str = "", **environment: str) -
     program.parent.mkdir(exist_ok=True)
     program.write_text(f"#!/bin/bash\n{gym}\n")
     program.chmod(0o755)
-    environment = os.environ | {"PATH": f"{program.parent}:{ROOT / '.venv' / 'bin'}:{os.environ['PATH']}"} | environment
-    return subprocess.run([sys.executable, DIAGNOSE, *arguments], cwd=folder, env=environment, capture_output=True, text=True)
+    environment = {"PATH": f"{program.parent}:{ROOT / '.venv' / 'bin'}:{os.environ['PATH']}"} | environment
+    return scripts.run(DIAGNOSE, *arguments, cwd=folder, **environment)
 
 
 SECRETS = {
