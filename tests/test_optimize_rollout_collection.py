@@ -73,6 +73,12 @@ def test_levels_within_the_noise_are_equal(levels: list[dict], equal: list[int])
     assert runpy.run_path(str(FOLDER / "find_knee.py"))["compare"](levels, 0.97)[0] == equal
 
 
+def test_the_command_that_goes_on_keeps_what_was_asked() -> None:
+    find_knee = runpy.run_path(str(FOLDER / "find_knee.py"))
+    given = ["--agent", "a", "-i", "tasks.jsonl", "-o", "knee.json", "--rounds", "5", "--share", "0.97"]
+    assert find_knee["command"](find_knee["parse"](given)).split()[2:] == given
+
+
 def test_show_prints_the_table_and_what_to_do(tmp_path: Path) -> None:
     data = {"release": "nemo-gym 0.7.0", "model": "m", "hardware": "h", "date": "d"}
     levels = [level(1, 90, 110), level(4, 390, 410), level(8, 404, 404)]

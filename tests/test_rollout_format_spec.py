@@ -408,6 +408,9 @@ def test_a_schema_of_ones_own(tmp_path: Path) -> None:
     assert validate("--schema", tmp_path / "mine.json", EXAMPLES / "single_turn.json")[0] == 0
     code, lines, _ = validate("--schema", tmp_path / "mine.json", EXAMPLES / "tool_call.json")
     assert code == 1 and "extracted_answer is missing" in lines[0]
+    (tmp_path / "loose.json").write_text('{"type": "object", "required": ["question"]}')
+    (tmp_path / "odd.jsonl").write_text('{"question": "q", "reward": "x", "response": {}, "responses_create_params": {}}\n')
+    assert validate("--schema", tmp_path / "loose.json", "--kind", "rollout-row", tmp_path / "odd.jsonl")[0] == 0
 
 
 # --- bad input --------------------------------------------------------------------------------------------------------

@@ -48,6 +48,8 @@ SECRETS = {
     "user-without-password": "base_url: http://{}@example.com/v1",
     "in-a-query-3": "GET https://example.com/v1/models?limit=1&key={}",
     "in-a-token-query-4": "GET https://example.com/v1/models?token={}&limit=1",
+    "of-a-longer-name-11": "OPENAI_API_KEY_PROD={}",
+    "of-a-name-with-id-12": "client_secret_id: {}",
     "in-a-list-5": "judge_api_key: [first-of-two, {}]",
     "said-by-the-provider-6": "401 Incorrect API key provided: {}",
     "quoted-in-a-header": "headers={{'x-api-key': '{}'}}",
@@ -100,11 +102,17 @@ def test_secrets_of_several_words_and_lines_are_removed_from_yaml(tmp_path: Path
 
 
 def test_a_report_keeps_what_is_no_secret(tmp_path: Path) -> None:
-    kept = ["max_output_tokens: 512", "return_token_id_information: true", "skip_venv_if_present: false", "extra_body: {top_k: 40}", "api_key: null", "tokens: 17", "KeyError: 'agent_ref'", "judge_api_key: null  # none yet", "api_key: ''", "Missing key in new metrics: name"]
+    kept = ["max_output_tokens: 512", "eos_token_id: [151645, 151643]", "key_values: kept", "tokenizer: of/a/model", "return_token_id_information: true", "skip_venv_if_present: false", "extra_body: {top_k: 40}", "api_key: null", "tokens: 17", "KeyError: 'agent_ref'", "judge_api_key: null  # none yet", "api_key: ''", "Missing key in new metrics: name"]
     (tmp_path / "said.txt").write_text("\n".join(kept))
     diagnose(tmp_path, "--head", NOBODY, gym="cat said.txt")
     report = (tmp_path / "report.md").read_text()
     assert [line for line in kept if line not in report] == []
+
+
+def test_a_home_folder_that_is_the_root_changes_nothing(tmp_path: Path) -> None:
+    (tmp_path / "said.txt").write_text("base_url: http://127.0.0.1:8000/v1\n")
+    diagnose(tmp_path, "--head", NOBODY, gym="cat said.txt", HOME="/")
+    assert "base_url: http://127.0.0.1:8000/v1" in (tmp_path / "report.md").read_text()
 
 
 @pytest.mark.gym

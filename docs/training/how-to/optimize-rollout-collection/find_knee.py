@@ -233,7 +233,7 @@ async def measure(args: argparse.Namespace, tasks: list[dict]) -> dict:
 def command(args: argparse.Namespace) -> str:
     """What measures the same again, without levels and rollouts."""
     words = ["python", "find_knee.py", "--agent", args.agent, "-i", str(args.input), "-o", str(args.output)]
-    for option in ("rounds", "temperature", "max_output_tokens", "timeout", "head_server", "hardware"):
+    for option in ("rounds", "share", "temperature", "max_output_tokens", "timeout", "head_server", "hardware"):
         value = getattr(args, option)
         if value != args.default[option]:
             value = ":".join(map(str, value)) if option == "head_server" else str(value)

@@ -34,7 +34,7 @@ LONGEST_TEMPORARY_FOLDER = 45  # characters: Ray puts the paths of its sockets, 
 CONFIGURATION_SECONDS = 120
 LAST_ERRORS, LOG_TAIL_BYTES, WIDTH = 15, 5_000_000, 400
 
-SECRET_NAME = r"[\w-]*(?:key|token|secret|pass(?:word|wd|phrase)|credential|authorization|cookie)s?"
+SECRET_NAME = r"[\w-]*(?:key|token|secret|pass(?:word|wd|phrase)|credential|authorization|cookie)s?(?:[-_](?:prod(?:uction)?|dev|test|staging|old|new|value|id|[a-z\d]))?"
 # A value behind a name that sounds like a secret: `name: value`, `"name": "value"`, `--name value`, `name=value`, `name: [a, b]`,
 # and in a log the same with escaped quotes. In quotes it may have several words.
 VALUE = r"\[[^\]\n]*\]|(?:Bearer |Basic )?[^\s\"',}\\&]+"
@@ -51,7 +51,7 @@ SHAPED = re.compile(
 )
 HARMLESS = re.compile(r"(?i)^(?:null|none|true|false|\d{1,6}|\*+|['\"]*)$")
 # Counts of tokens and names of keys are no secrets, and a report without them is of no use.
-COUNTED = re.compile(r"(?i)^(?:[\w-]*tokens|key|token|keys|[\w-]*_fpath|[\w-]*primary_key)$")
+COUNTED = re.compile(r"(?i)^(?:[\w-]*tokens|key|token|keys|[\w-]*_fpath|[\w-]*primary_key|[\w-]*token_id)$")
 ERROR = re.compile(r"Error|ERROR|error=|Exception|🚨|finished unexpectedly|status=[45]\d\d|model_retry|Hit \d+ global|Killed|never answered")
 NO_ERROR = re.compile(r"^Found ulimit of|^Traceback|^\s+(?:File|raise) ")  # says "Error", and names none
 
@@ -77,7 +77,8 @@ def clean(text: str, secrets: list[str]) -> str:
     text = SHAPED.sub("[removed]", text)
     text = BLOCK.sub(lambda match: match[0] if is_harmless(match) else f"{match['name']} [removed]", text)
     text = NAMED.sub(lambda match: match[0] if is_harmless(match) else text_before(match) + "[removed]", text)
-    return text.replace(str(Path.home()), "~")
+    home = str(Path.home())
+    return text if home == "/" else text.replace(home, "~")  # in some containers it is the root
 
 
 def text_before(match: re.Match) -> str:
