@@ -141,7 +141,7 @@ def test_a_sheet_shows_what_is_no_training_row(tmp_path: Path) -> None:
     make(tmp_path, "sample", source, "-o", "review.jsonl")
     answers = [row["answer"] for row in read(tmp_path / "review.jsonl")]
     assert answers[0].endswith("\nOpen it.\nClick it.") and answers[1].endswith("get_time({)")
-    assert "1 rows, 1 problems" in make(tmp_path, "check", write(tmp_path / "one.jsonl", rollout("Open it.", "Click it.")), code=1).stdout
+    assert "1 rows, 1 problem\n" in make(tmp_path, "check", write(tmp_path / "one.jsonl", rollout("Open it.", "Click it.")), code=1).stdout
 
 
 @pytest.mark.parametrize("name", ["²", "-1", "=cmd", "007", "3.0", "a,b", " x ", "\uff1d", -5])
@@ -474,7 +474,11 @@ def test_check_names_each_row(tmp_path: Path) -> None:
     fault = "messages have no assistant text or call: nothing to learn from"
     assert make(tmp_path, "check", "a.jsonl", code=1).stdout.splitlines()[0] == f"a.jsonl:1: {fault} (2 rows)"
     told = make(tmp_path, "check", "a.jsonl", "--each", code=1).stdout.splitlines()
-    assert told == [f"a.jsonl:1: {fault}", f"a.jsonl:2: {fault}", f"a.jsonl: 2 rows: {fault}", "a.jsonl: 3 rows, 1 problems"]
+    assert told == [f"a.jsonl:1: {fault}", f"a.jsonl:2: {fault}", f"a.jsonl: 2 rows: {fault}", "a.jsonl: 3 rows, 1 problem"]
+    good = read(tmp_path / "a.jsonl")[2]
+    write(tmp_path / "twice.jsonl", good, good)
+    told = make(tmp_path, "check", "twice.jsonl", "--each", code=1).stdout.splitlines()
+    assert told == ["twice.jsonl:2: a copy of an earlier row", "twice.jsonl: 1 rows are there twice", "twice.jsonl: 2 rows, 1 problem"]
 
 
 @pytest.mark.parametrize("odd", [True, 1, 0.5, "f", {"f": 1}, [None]])

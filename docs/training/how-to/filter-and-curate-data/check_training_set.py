@@ -172,7 +172,10 @@ def check(args) -> int:
             run.add(row)
         else:
             key = hash(dumps({name: value for name, value in row.items() if name != "source"}))
-            again += key in seen
+            if key in seen:
+                again += 1
+                if args.each:
+                    print(f"{args.file}:{number}: a copy of an earlier row")
             seen.add(key)
             thinking += any(mark in spoken(row.get("messages") or row.get("completion") or row.get("chosen")) for mark in ("think>", "THINK]"))
         for fault in found:
@@ -190,5 +193,5 @@ def check(args) -> int:
     if thinking:
         print(f"{args.file}: {thinking} rows hold reasoning in the text: --reasoning field or drop takes it out")
     count = len(problems) + len(whole)
-    print(f"{args.file}: {rows} rows, {f'{count} problems' if count else 'no problem'}")
+    print(f"{args.file}: {rows} rows, {f'{count} problem{"s" * (count > 1)}' if count else 'no problem'}")
     return 1 if count else 0
