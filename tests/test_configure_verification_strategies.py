@@ -389,6 +389,8 @@ def test_what_landed_tells_zeros_masks_and_failures_apart(tmp_path: Path) -> Non
     (tmp_path / "a_failures.jsonl").unlink()
     write(tmp_path / "a.jsonl", rollout(0, 1, **agent))
     assert script("what_landed.py", "a.jsonl", "--agent", "math", cwd=tmp_path).returncode == 0
+    write(tmp_path / "a.jsonl", rollout(0, 1.004, **agent), rollout(1, 0.999, **agent), rollout(2, 0.333333, **agent))
+    assert [line.split()[3] for line in script("what_landed.py", "a.jsonl", cwd=tmp_path).stdout.splitlines()[1:4]] == ["0.33", "0.999", "1.004"]
     assert "no rollouts of other" in script("what_landed.py", "a.jsonl", "--agent", "other", cwd=tmp_path).stderr
 
 

@@ -41,7 +41,13 @@ def place_of(row: dict) -> str:
     if masked(row):
         return readable(f"masked: {row.get('failure_kind') or 'no failure_kind'}")
     kind = f" ({row['failure_kind']})" if row.get("failure_kind") else ""
-    return readable(unmeasured(row) or f"scored {row['reward']:.2f}{kind}")
+    return readable(unmeasured(row) or f"scored {shown(row['reward'])}{kind}")
+
+
+def shown(reward: float) -> str:
+    """Two decimals, and more where they would make it a whole number that it is not: 1.004 is above 1."""
+    text = f"{reward:.2f}"
+    return f"{reward:.6g}" if float(text).is_integer() and float(text) != reward else text
 
 
 def landed(path: Path, wanted: str | None) -> tuple[Counter, dict[str, list[float]]]:

@@ -193,5 +193,5 @@ def check(args) -> int:
     if thinking:
         print(f"{args.file}: {thinking} rows hold reasoning in the text: --reasoning field or drop takes it out")
     count = len(problems) + len(whole)
-    print(f"{args.file}: {rows} rows, {f'{count} problem{"s" * (count > 1)}' if count else 'no problem'}")
+    print(f"{args.file}: {rows} rows, {f'{count} problems' if count > 1 else '1 problem' if count else 'no problem'}")
     return 1 if count else 0
