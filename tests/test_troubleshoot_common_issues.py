@@ -48,6 +48,8 @@ SECRETS = {
     "user-without-password": "base_url: http://{}@example.com/v1",
     "in-a-query-3": "GET https://example.com/v1/models?limit=1&key={}",
     "in-a-token-query-4": "GET https://example.com/v1/models?token={}&limit=1",
+    "of-a-bare-name-13": "token: {}",
+    "of-a-bare-key-14": '{{"key": "{}"}}',
     "of-a-longer-name-11": "OPENAI_API_KEY_PROD={}",
     "of-a-name-with-id-12": "client_secret_id: {}",
     "in-a-list-5": "judge_api_key: [first-of-two, {}]",

@@ -50,8 +50,10 @@ SHAPED = re.compile(
     r"|(?i:(?<=[?&]key=)|(?<=[?&]sig=)|(?<=[?&]token=)|(?<=api key: )|(?<=api key provided: ))[^\s&]+"
 )
 HARMLESS = re.compile(r"(?i)^(?:null|none|true|false|\d{1,6}|\*+|['\"]*)$")
-# Counts of tokens and names of keys are no secrets, and a report without them is of no use.
-COUNTED = re.compile(r"(?i)^(?:[\w-]*tokens|key|token|keys|[\w-]*_fpath|[\w-]*primary_key|[\w-]*token_id)$")
+# Counts of tokens, files and names of fields are no secrets, and a report without them is of no use; letters with digits may be one.
+FILED = re.compile(r"(?i)^[\w-]*(?:_fpath|primary_key)$")
+COUNTED = re.compile(r"(?i)^(?:[\w-]*tokens|key|token|keys|[\w-]*token_id)$")
+MIXED = re.compile(r"(?=.*[A-Za-z])(?=.*\d).{8,}", re.S)
 ERROR = re.compile(r"Error|ERROR|error=|Exception|🚨|finished unexpectedly|status=[45]\d\d|model_retry|Hit \d+ global|Killed|never answered")
 NO_ERROR = re.compile(r"^Found ulimit of|^Traceback|^\s+(?:File|raise) ")  # says "Error", and names none
 
@@ -67,7 +69,8 @@ def known_secrets(*texts: str) -> list[str]:
 
 def is_harmless(match: re.Match) -> bool:
     value = match["value"].partition(" #")[0].strip()
-    return bool(not value or COUNTED.match((match["name"] or "").strip(" \t-:")) or HARMLESS.match(value))
+    name = (match["name"] or "").strip(" \t-:")
+    return bool(not value or FILED.match(name) or COUNTED.match(name) and not MIXED.search(value) or HARMLESS.match(value))
 
 
 def clean(text: str, secrets: list[str]) -> str:
