@@ -40,7 +40,7 @@ METRICS = {
     "empty_share": "replies without text and without tool call",
     "tool_use_share": "rollouts with at least one tool call",
     "tool_calls": "mean tool calls per rollout",
-    "bad_arguments_share": "rollouts with tool calls of which one has arguments that are no JSON object",
+    "bad_arguments_share": "rollouts with tool calls where the arguments of at least one are not a JSON object",
     "call_in_text_share": "rollouts with a tool call left in the text: the parser does not fit, or the call is malformed",
     "copied_share": "rollouts that repeat another one: the same response.id and the same answer",
     "same_prompt_share": "tasks whose prompt an earlier task index has",
