@@ -38,4 +38,4 @@ null beside a call, with a type: refused
 the result of a tool, without a type: mcp_list_tools
 the result of a tool, with a type: refused
 S
-echo "seen: a message whose content is no text is read as `mcp_list_tools`: the row passes the check of its prompt, and fails later or reaches the model without it"
+echo "seen: without a type, a message whose content is no text passes as a listing of tools; with one it is refused"
