@@ -448,6 +448,16 @@ def test_servers_that_a_killed_run_left_behind_are_ended(node: Path) -> None:
     assert calls(node).count("stopped") == 2 and not (node / "results" / "shard-000" / "servers").exists()
 
 
+@pytest.mark.live
+def test_a_complete_shard_ends_servers_that_were_left_behind(node: Path) -> None:
+    assert run("run_shard.sh", 0, cwd=node).returncode == 0
+    left = subprocess.Popen(["bash", "-c", "exec -a 'gym env start' sleep 600"], preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+    write(node / "results" / "shard-000" / "servers", f"{os.uname().nodename} {left.pid}\n")
+    time.sleep(0.2)
+    assert run("run_shard.sh", 0, cwd=node).returncode == 0
+    assert left.wait(5) == -signal.SIGINT
+
+
 def test_a_shard_without_a_lock_does_not_start(node: Path) -> None:
     write(node / "bin" / "flock", "#!/bin/bash\necho 'flock: 9: No locks available' >&2\nexit 1\n").chmod(0o755)
     refused = run("run_shard.sh", 0, cwd=node)

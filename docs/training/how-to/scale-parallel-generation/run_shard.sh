@@ -34,12 +34,6 @@ flock 9 || {
   exit 2
 }
 
-status() {
-  python watch_shards.py "${SHARDS:-shards}" "${RUN:-results}" --shard "$name"
-}
-before=$(status) && { echo "$before"; exit 0; }   # complete: nothing to start
-
-servers="" driver=""
 end_servers() {
   kill -INT "$1" 2>/dev/null
   # Under nohup and some schedulers, programs ignore the interrupt: after half a
@@ -47,6 +41,19 @@ end_servers() {
   for _ in {1..30}; do kill -0 "$1" 2>/dev/null || return; sleep 1; done
   kill "$1" 2>/dev/null
 }
+# A run of this shard that was killed with kill -9 left its servers behind: on
+# this node, they hold the ports.
+if read -r node left < "$out/servers" && [ "$node" = "$HOSTNAME" ] &&
+  tr '\0' ' ' < "/proc/$left/cmdline" | grep -q 'gym env start'; then
+  end_servers "$left"
+fi 2>/dev/null
+
+status() {
+  python watch_shards.py "${SHARDS:-shards}" "${RUN:-results}" --shard "$name"
+}
+before=$(status) && { echo "$before"; exit 0; }   # complete: nothing to start
+
+servers="" driver=""
 stop() {
   kill $driver 2>/dev/null
   [ -n "$servers" ] || return
@@ -78,12 +85,6 @@ if [ -n "${HEAD_PORT:-}" ]; then
     exit 2
   }
 else
-  # A run of this shard that was killed with kill -9 left its servers behind: on
-  # this node, they hold the ports.
-  if read -r node left < "$out/servers" && [ "$node" = "$HOSTNAME" ] &&
-    tr '\0' ' ' < "/proc/$left/cmdline" | grep -q 'gym env start'; then
-    end_servers "$left"
-  fi 2>/dev/null
   # Several shards may share a node: a hundred ports each.
   HEAD_PORT=$((20000 + 100 * (10#$1 % 100)))
   # Else a process in the background of a script ignores the interrupt that stops it
