@@ -8,7 +8,7 @@ CONFIG that has all of them. --list names each rollout whose reward changed.
 
 Gym takes the mask and the environment server of a rollout from neither file. This script puts both back: what was masked
 stays masked, unless --unmask lets the verifier decide anew. Gym's servers may go on running meanwhile: the re-scoring takes another
-port for its head server. What Gym prints goes to OUTPUT.log. With --force, Gym puts `unsafe_` before the output's name.
+port for its head server. What Gym prints goes to OUTPUT.log. Where --force is needed, Gym puts `unsafe_` before the output's name.
 Exit code: 0 done, 1 Gym refused or failed (its message is shown), 2 bad input.
 """
 
