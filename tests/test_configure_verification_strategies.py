@@ -275,6 +275,20 @@ def test_rescore_counts_only_numbers_as_rewards(tmp_path: Path) -> None:
     assert "mean reward: 1.000 of 1 -> 1.000 of 1" in done.stdout, done.stderr
 
 
+def test_rescore_takes_the_file_that_this_run_wrote(tmp_path: Path) -> None:
+    """Gym puts `unsafe_` in front of the output only where --force was needed: such a file may be of a run before."""
+    write(tmp_path / "a.jsonl", rollout(0, 0))
+    write(tmp_path / "a_materialized_inputs.jsonl", {})
+    write(tmp_path / "unsafe_b.jsonl", rollout(0, 0.25))
+    write(tmp_path / "made.jsonl", rollout(0, 1))
+    for made, shown in (("b.jsonl", "b.jsonl: 1 rewards"), ("unsafe_b.jsonl", "unsafe_b.jsonl: 1 rewards")):
+        (tmp_path / "bin" / "gym").unlink(missing_ok=True)
+        (tmp_path / "bin").exists() and (tmp_path / "bin").rmdir()
+        path = fake_gym(tmp_path, f"cp made.jsonl {made}")
+        done = script("rescore.py", "a.jsonl", "b.jsonl", "--config", "c.yaml", "--force", cwd=tmp_path, PATH=path)
+        assert "-> 1.000 of 1" in done.stdout and f"\n{shown}" in done.stdout, done.stderr
+
+
 def test_rescore_keeps_masks_and_environment_servers(tmp_path: Path) -> None:
     """Gym takes them from neither file: 17 masked rows once came back unmasked."""
     rows = [rollout(task, 0.5, _ng_environment_server="words", agent_ref={"name": "a"}) for task in range(20)]

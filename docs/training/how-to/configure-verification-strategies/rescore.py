@@ -186,7 +186,8 @@ def main(argv: list[str] | None = None) -> int:
         inputs, rollouts = sources(args, before, recovery)
         head = f"++head_server={{host: 127.0.0.1, port: {free_port()}}}"
         command = ["gym", "eval", "reverify", "--inputs", inputs, "--rollouts", rollouts, "-o", args.output, *options, head]
-        log = args.output.with_suffix(".log")
+        log, unsafe = args.output.with_suffix(".log"), args.output.with_name(f"unsafe_{args.output.name}")
+        earlier = unsafe.stat().st_mtime_ns if unsafe.exists() else None
         try:
             status = reverify([str(part) for part in command], log)
         except FileNotFoundError:
@@ -194,8 +195,8 @@ def main(argv: list[str] | None = None) -> int:
         if status:
             print(f"gym eval reverify failed, see {log}:\n{reason(log.read_text(errors='replace'))}", file=sys.stderr)
             return 1
-        unsafe = args.output.with_name(f"unsafe_{args.output.name}")
-        output = unsafe if "--force" in options and unsafe.exists() else args.output
+        written = "--force" in options and unsafe.exists() and unsafe.stat().st_mtime_ns != earlier  # not of a run before
+        output = unsafe if written else args.output
         again = put_back(output, failed | before, args.rollouts if args.agent else None, args.agent, args.unmask)
         old, new = rewards(before), rewards(rows_of(output))
         print("\n".join([*(changed(old, new) if args.list else []), *report(old, new)]))
