@@ -22,7 +22,7 @@ $(shell mkdir -p build; read() { sed -n '/^\[dependency-groups\]/,/^\[tool/p' py
 BIN := .venv/bin
 UV := $(BIN)/uv
 PIN := $(if $(filter pinned,$(VERSIONS)),--constraint constraints.txt,$(if $(filter lowest,$(VERSIONS)),--resolution lowest-direct))
-# A process for each core; docs/_ext/faster.py gives them equal parts.
+# A process for each core; docs/_ext/faster.py shares the pages out among them.
 SPHINX := $(BIN)/sphinx-build -c . -j auto -W -n --keep-going -q
 PYTEST := $(BIN)/python -m pytest
 PAGE_FILE = $(or $(wildcard docs/training/how-to/$(PAGE).md docs/training/reference/$(PAGE).md docs/training/reference/*/$(PAGE).md docs/training/$(PAGE).md),$(error There is no page named "$(PAGE)". Name one, for example PAGE=optimize-rollout-collection))
