@@ -37,7 +37,7 @@ def milliseconds(value: float) -> str:
 def cost(costs: dict, slug: str) -> str:
     its = costs["patterns"][slug]
     judged = ", plus the judge's calls" if slug in ("judge", "hybrid") else ""
-    return (f"**Cost per verification**: {its['verify_us']:.0f} µs of CPU for `verify()`{judged}; {its['request_us'] / 1000:.1f} ms with the "
+    return (f"**Cost per verification** of `{slug}.py` above: {its['verify_us']:.0f} µs of CPU for `verify()`{judged}; {its['request_us'] / 1000:.1f} ms with the "
             f"request around it; {milliseconds(its['worst_ms'])} ms for the worst of five answers of 200,000 characters.\n")
 
 
