@@ -140,7 +140,7 @@ def tokens_tables(data: dict) -> str:
         for level, its in found[f"greedy, {name}"]["levels"].items():
             first = its["first different token, median"]
             lines.append(f"| {name} | {level} | {its['differ from the first']} | {'-' if first is None else f'{first:.0f}'} | {its['differ between two runs']} |")
-    return "\n".join([*lines, "", f"SmolLM2-135M, answers of 256 tokens; what is not bfloat16 with `hermes`: 2026-11-30. For `llama3_json` one special token of its tokenizer was renamed `<|python_tag|>`. {source(data)}"])
+    return "\n".join([*lines, "", f"SmolLM2-135M, answers of 256 tokens, in the first table 64 at most; what is not `hermes` with bfloat16 as shipped: 2026-11-30. For `llama3_json` one special token of its tokenizer was renamed `<|python_tag|>`. {source(data)}"])
 
 
 LOADED = {"many": "1,024 answers of 256 tokens, 512 in flight", "long": "256 different prompts of 3,900 words, 64 in flight", "repeats": "32 prompts of 3,900 words, 8 repeats each, 64 in flight",
